@@ -11,14 +11,15 @@ whose `seq` is not above the snapshot's. No torch and no Textual here.
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, ClassVar, Literal, Union
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 PROTOCOL_VERSION = 1
 MAX_LINE_BYTES = 1 << 20
-"""A longer line is refused: long data goes by path."""
+"""A longer command is refused: long data goes by path."""
+MAX_BACKEND_LINE_BYTES = 1 << 26
+"""A snapshot carries every waiting job, and the backend is trusted: it runs as the same user."""
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 ENDED: frozenset[str] = frozenset({"done", "failed", "cancelled", "interrupted"})
@@ -251,9 +252,10 @@ class Snapshot(Reply):
     started_s: float
     devices: tuple[str, ...]
     paused: bool
-    model: ModelView | None
+    model: ModelView | None = None
     jobs: tuple[JobView, ...]
-    """Running first, then waiting in order, then the latest 50 ended, newest first."""
+    """Running first, then waiting in order, then the latest 50 ended, newest first. A job's
+    `images` are its latest 64; the gallery knows the others."""
     monitor: MonitorReading | None = None
     idle_unload_s: float = 600.0
     idle_end_s: float = 3600.0
@@ -328,6 +330,8 @@ class JobFailed(Event):
     type: Literal["JobFailed"] = "JobFailed"
     job: int
     error: ErrorInfo
+    state: Literal["failed", "interrupted"] = "failed"
+    """`interrupted`: the backend was stopped meanwhile; nothing is wrong with the job itself."""
 
 
 class JobCancelled(Event):
@@ -339,7 +343,7 @@ class ModelChanged(Event):
     """A model was loaded, or (None) freed."""
 
     type: Literal["ModelChanged"] = "ModelChanged"
-    model: ModelView | None
+    model: ModelView | None = None
 
 
 class MonitorRead(Event):
@@ -373,6 +377,8 @@ AnyEvent = Annotated[
 
 # ---------------------------------------------------------------- lines
 
+M = TypeVar("M", bound=Message)
+
 
 class CommandLine(Message):
     """Client to backend."""
@@ -396,18 +402,26 @@ def encode(line: CommandLine | BackendLine) -> bytes:
 
 def decode_command(raw: bytes) -> CommandLine:
     """Raises ProtocolError for anything that is not a command of this version."""
-    return _decode(raw, CommandLine)
+    return _decode(raw, CommandLine, MAX_LINE_BYTES)
 
 
 def decode_backend(raw: bytes) -> BackendLine:
     """Raises ProtocolError for anything that is not a reply or an event of this version."""
-    return _decode(raw, BackendLine)
+    return _decode(raw, BackendLine, MAX_BACKEND_LINE_BYTES)
 
 
-def _decode(raw: bytes, model: Any) -> Any:
-    if len(raw) > MAX_LINE_BYTES:
+def _decode(raw: bytes, model: type[M], limit: int) -> M:
+    if len(raw) > limit:
         raise ProtocolError(f"a line of {len(raw)} bytes is too long")
     try:
-        return TypeAdapter(model).validate_json(raw)
-    except (ValidationError, json.JSONDecodeError, RecursionError) as error:
-        raise ProtocolError(f"not a message of protocol {PROTOCOL_VERSION}: {error}") from None
+        return model.model_validate_json(raw)
+    except (ValidationError, RecursionError) as error:
+        raise ProtocolError(f"not a message of protocol {PROTOCOL_VERSION}: {_short(error)}") from None
+
+
+def _short(error: Exception) -> str:
+    """The first complaint in one line: what a stranger sends is not repeated at length."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}".removeprefix(": ")
