@@ -416,7 +416,8 @@ def _decode(raw: bytes, model: type[M], limit: int) -> M:
     try:
         return model.model_validate_json(raw)
     except (ValidationError, RecursionError) as error:
-        raise ProtocolError(f"not a message of protocol {PROTOCOL_VERSION}: {_short(error)}") from None
+        what = f"not a message of protocol {PROTOCOL_VERSION}"
+        raise ProtocolError(f"{what}: {_short(error)}") from None
 
 
 def _short(error: Exception) -> str:

@@ -1,0 +1,169 @@
+"""The life of a backend process: from the lock to the last line, restarts included."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sdtui.library.gallery import Gallery
+from sdtui.library.places import Places
+
+from . import protocol as p
+from .core import Backend, Limits
+from .device import DEFAULT_RUNNER, runner_factory
+from .monitor import Monitor
+from .queue import JobQueue
+from .server import Listener
+
+log = logging.getLogger(__name__)
+
+SOCKET_CHECK_S = 5.0
+JOIN_S = 5.0
+
+Ending = Literal["end", "restart"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    runner: str = DEFAULT_RUNNER
+    devices: tuple[str, ...] = ("auto",)
+    limits: Limits = field(default_factory=Limits)
+
+
+class Service:
+    """One backend with its socket and monitor."""
+
+    def __init__(self, places: Places, options: Options) -> None:
+        """Raises NewerSchema, sqlite3.Error, OSError."""
+        self._places, self._limits = places, options.limits
+        self._queue = JobQueue(places.state_db)
+        self._gallery = Gallery(places)
+        self.backend = Backend(
+            places,
+            self._queue,
+            self._gallery,
+            {name: runner_factory(options.runner, name, places) for name in options.devices},
+            limits=options.limits,
+        )
+        self._listener = Listener(places, self.backend)
+        self._monitor = Monitor(self.backend.inbox.put)
+        self._signals = 0
+        self._ending_since_s = 0.0
+        self._socket_checked_s = time.monotonic()
+        self._freed = False
+
+    async def run(self) -> Ending:
+        """Serve until asked to end, idle for long, or in need of a new process."""
+        await self._listener.open()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+        # Started by hand in a terminal, it outlives that terminal too.
+        loop.add_signal_handler(signal.SIGHUP, lambda: log.info("SIGHUP ignored"))
+        self._monitor.start()
+        self._gallery.refresh_in_background()
+        self.backend.start()
+        log.info("ready, process %d, home %s", os.getpid(), self._places.home)
+        tick_s = max(0.02, min(1.0, *(value / 4 for value in self._waits())))
+        while (ending := await self._tick()) is None:
+            await self.backend.wait(tick_s)
+        await self._close(ending)
+        return ending
+
+    def _waits(self) -> tuple[float, ...]:
+        limits = self._limits
+        return limits.idle_unload_s, limits.idle_end_s, limits.hang_s, limits.stop_grace_s
+
+    def _on_signal(self, number: int) -> None:
+        self._signals += 1
+        self.backend.end(f"signal {signal.Signals(number).name}", now=True)
+
+    # ------------------------------------------------------------ once in a while
+
+    async def _tick(self) -> Ending | None:
+        self._monitor.wanted = self.backend.hub.watched
+        if time.monotonic() - self._socket_checked_s > SOCKET_CHECK_S:
+            self._socket_checked_s = time.monotonic()
+            await self._listener.keep()
+        if self._hung():
+            return "restart"
+        if self.backend.ending is not None:
+            return self._ready_to_end()
+        self._idle()
+        return None
+
+    def _hung(self) -> bool:
+        """Whether a device has shown no sign of life for too long; its job is marked."""
+        hung = False
+        for device in self.backend.devices:
+            silent_s = time.monotonic() - device.beat_s
+            if device.job is None or silent_s < self._limits.hang_s:
+                continue
+            hung = True
+            error = p.ErrorInfo(
+                what=f"Nothing happened for {_minutes(silent_s)}, so the backend restarted itself",
+                hint="The queue goes on; retry makes the job again",
+            )
+            log.error("job %d on %s hangs: restarting", device.job, device.device)
+            self.backend.mark_broken(device.job, error)
+            self.backend.ending = f"a step hung for {_minutes(silent_s)}"
+        return hung
+
+    def _ready_to_end(self) -> Ending | None:
+        self._ending_since_s = self._ending_since_s or time.monotonic()
+        if self.backend.running:
+            waited_s = time.monotonic() - self._ending_since_s
+            patient = waited_s < self._limits.stop_grace_s and self._signals < 2
+            if patient or not self.backend.interrupting:
+                return None
+            for job in self.backend.running:
+                log.warning("job %d does not end; leaving it", job)
+                self.backend.mark_interrupted(job)
+        return "restart" if self.backend.poisoned else "end"
+
+    def _idle(self) -> None:
+        backend = self.backend
+        if backend.busy:
+            self._freed = False
+            return
+        idle_s = time.monotonic() - backend.idle_since_s
+        if idle_s > self._limits.idle_unload_s and backend.model is not None and not self._freed:
+            log.info("idle for %s: freeing the model", _minutes(idle_s))
+            self._freed = True
+            backend.free_model()
+        # Somebody who is attached would lose the backend under the fingers.
+        if idle_s > self._limits.idle_end_s and not self._listener.connected:
+            backend.end(f"idle for {_minutes(idle_s)}", now=False)
+
+    # ------------------------------------------------------------ the end
+
+    async def _close(self, ending: Ending) -> None:
+        why = self.backend.ending or ""
+        log.info("ending: %s", why)
+        if ending == "restart":
+            why = f"{why}; it restarts itself"
+        self._monitor.stop()
+        self.backend.hub.publish(p.BackendStopping(why=why))
+        await self._listener.close()
+        for device in self.backend.devices:
+            if device.job is None:
+                device.finish()
+        deadline = time.monotonic() + JOIN_S
+        for device in self.backend.devices:
+            if device.job is None:
+                device.join(max(0.0, deadline - time.monotonic()))
+        self._gallery.close()
+        self._queue.close()
+
+
+def _minutes(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes"
