@@ -24,8 +24,16 @@ from typing import NoReturn
 from sdtui import __version__
 from sdtui.library.places import Places, find_places
 
+from .errors import HomeTaken
 from .lock import BackendLock, LockHeld
 from .logfile import log_to
+
+QUIET = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DIFFUSERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,23 +64,28 @@ def _places(arguments: argparse.Namespace) -> Places:
 
 def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
+    places = _places(arguments)
     try:
-        places = _places(arguments).prepare()
+        places.prepare()
         lock = BackendLock.take(places.lock_file)
         log_to(places.log_file)
     except LockHeld as error:
-        print(f"sdtui: {error}", file=sys.stderr)
+        print(f"sdtui: {HomeTaken(places.home, error.holder)}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"sdtui: {error}", file=sys.stderr)
         return 2
+    # Nothing is fetched unless somebody asks, and libraries keep their remarks to themselves.
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)  # `kill -USR1` writes every thread's stack to the log
     try:
         ending = asyncio.run(_serve(places, arguments))
     except (OSError, sqlite3.Error) as error:
         logging.getLogger("sdtui.backend").exception("cannot go on")
-        print(f"sdtui: {error}", file=sys.stderr)
+        where = f"{places.state_db}: " if isinstance(error, sqlite3.Error) else ""
+        print(f"sdtui: {where}{error}", file=sys.stderr)
         return 2
     if ending == "restart":
         _restart()
@@ -82,11 +95,11 @@ def main(argv: list[str] | None = None) -> int:
 
 async def _serve(places: Places, arguments: argparse.Namespace) -> str:
     from .core import Limits
-    from .device import DEFAULT_RUNNER
+    from .device import default_runner
     from .service import Options, Service
 
     options = Options(
-        runner=arguments.runner or os.environ.get("SDTUI_RUNNER") or DEFAULT_RUNNER,
+        runner=arguments.runner or default_runner(),
         devices=tuple(arguments.device or ("auto",)),
         limits=Limits(
             idle_unload_s=arguments.idle_unload,

@@ -20,47 +20,18 @@ from collections.abc import AsyncIterator, Sequence
 from sdtui.library.places import PlaceError, Places
 
 from . import protocol as p
+from .errors import BackendError, BackendGone, CommandRefused, HomeTaken, NoBackend
 from .lock import holder_of
 from .logfile import tail
 from .starter import Starting, running_backend, stop_backend
 
 __all__ = [
-    "BackendError", "BackendGone", "Client", "CommandRefused", "NoBackend", "log_tail",
-    "running_backend", "stop_backend",
+    "BackendError", "BackendGone", "Client", "CommandRefused", "HomeTaken", "NoBackend",
+    "log_tail", "running_backend", "stop_backend",
 ]  # fmt: skip
 
 TAIL_LINES = 20
 RETRY_S = 0.03
-
-
-class BackendError(Exception):
-    """Something about the backend that a person should read. `.error` says it in parts."""
-
-    def __init__(self, error: p.ErrorInfo) -> None:
-        self.error = error
-        super().__init__(str(error))
-
-
-class CommandRefused(BackendError):
-    """The backend does not do what was asked."""
-
-
-class NoBackend(BackendError):
-    """No backend could be reached or started."""
-
-
-class BackendGone(BackendError):
-    """The backend has ended while we were attached."""
-
-    def __init__(self, log_tail: list[str], why: str = "") -> None:
-        self.log_tail = log_tail
-        """The last lines of its log."""
-        self.expected = bool(why)
-        """It said goodbye; `why` is in the message."""
-        what = f"The backend has ended: {why}" if why else "The backend has ended unexpectedly"
-        super().__init__(
-            p.ErrorInfo(what=what, hint="What was queued is kept; start the backend again to go on")
-        )
 
 
 class Client:
@@ -98,6 +69,7 @@ class Client:
         Raises:
             PlaceError: the home folder cannot be used.
             NoBackend: none runs (start=False), or it does not answer; the message says why.
+            HomeTaken: a `--local` run works in this home.
             CommandRefused: it speaks another version of the protocol.
         """
         deadline = time.monotonic() + timeout_s
@@ -241,6 +213,8 @@ def _start_or_wait(
             what = f"No backend runs for {places.home}"
             raise NoBackend(p.ErrorInfo(what=what, hint="It starts with: sdtui"))
         return Starting.begin(places, backend_args)
+    if holder is not None and holder.local:
+        raise HomeTaken(places.home, holder)
     if starting is not None and holder is None and starting.failed():
         raise NoBackend(
             p.ErrorInfo(
@@ -257,10 +231,9 @@ def _start_or_wait(
 
 def _silent(places: Places) -> NoBackend:
     holder = holder_of(places.lock_file)
-    who = f"process {holder.pid}" if holder and holder.pid else "the backend"
     return NoBackend(
         p.ErrorInfo(
-            what=f"The backend ({who}) does not answer",
+            what=f"The backend ({holder or 'not started yet'}) does not answer",
             hint=f"End it with: sdtui stop. Its log is {places.log_file}",
         )
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import queue
 import threading
 import time
@@ -23,6 +24,8 @@ from .runner import Cancelled, JobError, Runner
 log = logging.getLogger(__name__)
 
 DEFAULT_RUNNER = "sdtui.backend.worker:GenerateRunner"
+RUNNER_HOOK = "SDTUI_RUNNER"
+"""Environment variable that puts another runner, `module:Class`, in its place: for tests."""
 RunnerFactory = Callable[[], Runner]
 
 
@@ -141,6 +144,11 @@ def _unexpected(error: Exception) -> ErrorInfo:
         why=f"{type(error).__name__}: {first_line}"[:300].rstrip(": "),
         hint="The backend's log has the details",
     )
+
+
+def default_runner() -> str:
+    """`module:Class` of what does the jobs."""
+    return os.environ.get(RUNNER_HOOK) or DEFAULT_RUNNER
 
 
 def runner_factory(spec: str, device: str, places: Places) -> RunnerFactory:

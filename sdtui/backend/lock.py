@@ -17,6 +17,8 @@ from sdtui import __version__
 TAKE_S = 0.5
 """How long to try: somebody who only looks holds the lock for an instant."""
 
+LOCAL = "local"
+
 
 @dataclass(frozen=True, slots=True)
 class Holder:
@@ -24,15 +26,19 @@ class Holder:
 
     pid: int
     version: str = ""
+    local: bool = False
+    """It makes one picture by itself (`--local`) and has no socket."""
+
+    def __str__(self) -> str:
+        return f"process {self.pid}" if self.pid else "another process"
 
 
 class LockHeld(Exception):
-    """Another backend runs for this home."""
+    """Another process holds the lock."""
 
-    def __init__(self, path: Path, holder: Holder) -> None:
+    def __init__(self, holder: Holder) -> None:
         self.holder = holder
-        who = f"process {holder.pid}" if holder.pid else "another process"
-        super().__init__(f"{who} is already the backend of {path.parent}. End it with: sdtui stop")
+        super().__init__(f"held by {holder}")
 
 
 class BackendLock:
@@ -42,7 +48,7 @@ class BackendLock:
         self._descriptor = descriptor
 
     @classmethod
-    def take(cls, path: Path) -> BackendLock:
+    def take(cls, path: Path, *, local: bool = False) -> BackendLock:
         """Become the backend of this home. Raises LockHeld, OSError."""
         # Not written through atomic.py: a lock lives on one inode. CLOEXEC is Python's default, so
         # neither a child nor the backend's own restart inherits it.
@@ -55,10 +61,11 @@ class BackendLock:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     os.close(descriptor)
-                    raise LockHeld(path, _signature(path)) from None
+                    raise LockHeld(_signature(path)) from None
                 time.sleep(0.05)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()} {__version__}\n".encode(), 0)
+        words = [str(os.getpid()), __version__, *([LOCAL] if local else [])]
+        os.pwrite(descriptor, (" ".join(words) + "\n").encode(), 0)
         return cls(descriptor)
 
     def release(self) -> None:
@@ -85,7 +92,9 @@ def holder_of(path: Path) -> Holder | None:
 
 def _signature(path: Path) -> Holder:
     try:
-        pid, _, version = path.read_text().strip().partition(" ")
+        words = path.read_text().split()
     except OSError:
         return Holder(0)
-    return Holder(int(pid) if pid.isdigit() else 0, version)
+    if not words or not words[0].isdigit():
+        return Holder(0)
+    return Holder(int(words[0]), "".join(words[1:2]), LOCAL in words[2:])

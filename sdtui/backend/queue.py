@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from sdtui.library.database import open_writable
+from sdtui.library.database import check_sound, open_writable
 
 from .protocol import ENDED, ErrorInfo, JobState, JobView, Progress, SavedImage
 
@@ -68,6 +68,7 @@ class JobQueue:
         self.replaced: Path | None = None
         try:
             self._db = open_writable(path, MIGRATIONS, durable=True)
+            check_sound(self._db)
         except sqlite3.OperationalError:
             raise  # locked, full, not writable: the file itself is sound
         except sqlite3.DatabaseError as error:

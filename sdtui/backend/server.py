@@ -18,6 +18,7 @@ from sdtui import __version__
 from sdtui.library.places import Places
 
 from . import protocol as p
+from .commands import handle
 from .core import Backend
 from .outbox import Outbox, Overflow
 
@@ -76,10 +77,11 @@ class Connection:
             if isinstance(line.command, p.Subscribe):
                 self._reply(line.id, self._backend.snapshot())
                 self._backend.hub.subscribe(self._outbox, self._drop)
+                self._backend.touch()
             elif isinstance(line.command, p.Hello):
                 self._reply(line.id, self._welcome())
             else:
-                self._reply(line.id, self._backend.handle(line.command))
+                self._reply(line.id, handle(self._backend, line.command))
 
     async def _command(self, greeting: bool = False) -> p.CommandLine | None:
         """The next command; None at the end of the line. What cannot be read is refused."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
@@ -15,7 +16,7 @@ from sdtui.library.places import Places
 
 from . import protocol as p
 from .core import Backend, Limits
-from .device import DEFAULT_RUNNER, runner_factory
+from .device import default_runner, runner_factory
 from .monitor import Monitor
 from .queue import JobQueue
 from .server import Listener
@@ -32,7 +33,7 @@ Ending = Literal["end", "restart"]
 class Options:
     """What the command line says."""
 
-    runner: str = DEFAULT_RUNNER
+    runner: str = field(default_factory=default_runner)
     devices: tuple[str, ...] = ("auto",)
     limits: Limits = field(default_factory=Limits)
 
@@ -93,7 +94,7 @@ class Service:
             self._socket_checked_s = time.monotonic()
             await self._listener.keep()
         if self._hung():
-            return "restart"
+            return self._way_out()
         if self.backend.ending is not None:
             return self._ready_to_end()
         self._idle()
@@ -107,13 +108,9 @@ class Service:
             if device.job is None or silent_s < self._limits.hang_s:
                 continue
             hung = True
-            error = p.ErrorInfo(
-                what=f"Nothing happened for {_minutes(silent_s)}, so the backend restarted itself",
-                hint="The queue goes on; retry makes the job again",
-            )
-            log.error("job %d on %s hangs: restarting", device.job, device.device)
-            self.backend.mark_broken(device.job, error)
-            self.backend.ending = f"a step hung for {_minutes(silent_s)}"
+            log.error("job %d on %s hangs; every thread's stack follows", device.job, device.device)
+            faulthandler.dump_traceback()
+            self.backend.mark_hung(device.job, f"nothing happened for {_minutes(silent_s)}")
         return hung
 
     def _ready_to_end(self) -> Ending | None:
@@ -126,7 +123,10 @@ class Service:
             for job in self.backend.running:
                 log.warning("job %d does not end; leaving it", job)
                 self.backend.mark_interrupted(job)
-        return "restart" if self.backend.poisoned else "end"
+        return self._way_out()
+
+    def _way_out(self) -> Ending:
+        return "restart" if self.backend.restart else "end"
 
     def _idle(self) -> None:
         backend = self.backend

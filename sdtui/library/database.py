@@ -63,6 +63,17 @@ def schema_of(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
+def check_sound(connection: sqlite3.Connection) -> None:
+    """Raises sqlite3.DatabaseError if the file is damaged, and closes the connection."""
+    try:
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+    except sqlite3.Error:
+        connection.close()
+        raise
+
+
 def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
     found = schema_of(connection)
     if found > len(migrations):
