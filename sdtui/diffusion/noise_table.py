@@ -102,7 +102,7 @@ class NoiseTable:
         if self.stride > 1:
             nearest = (log_sigma[..., None] - logs).abs().argmin(-1)
             return (nearest * self.stride + self.stride - 1).to(sigma.dtype)
-        low = (torch.searchsorted(logs, log_sigma.contiguous(), right=True) - 1)
+        low = torch.searchsorted(logs, log_sigma.contiguous(), right=True) - 1
         low = low.clamp(0, len(self) - 2)
         share = ((logs[low] - log_sigma) / (logs[low] - logs[low + 1])).clamp(0, 1)
         return (1 - share) * low + share * (low + 1)

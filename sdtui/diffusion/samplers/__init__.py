@@ -72,11 +72,13 @@ class Sampler:
     ) -> Tensor:
         """The picture's latents (B,C,H,W) from the first x. What the callback raises comes through.
 
-        `options` are the sampler's own (eta, s_noise, s_churn, ...); `table` is the model's
-        noise table, which only UniPC asks for.
+        `options` are the sampler's own (eta, s_noise, s_churn, ...), by default what A1111
+        passes; `table` is the model's noise table, which only UniPC asks for.
         """
         if self.traits.solver_type:
             options.setdefault("solver_type", self.traits.solver_type)
+        if self.traits.uses_ensd:
+            options.setdefault("eta", 1.0)
         if self.function is unipc.unipc:
             options["table"] = table
         return self.function(denoise, x, sigmas, noise, callback, **options)

@@ -18,7 +18,7 @@ from .base import Callback, Denoise, Noise, ancestral_step, no_callback, steps_o
 def sample_dpmpp_2m(
     denoise: Denoise, x: Tensor, sigmas: Tensor, noise: Noise, callback: Callback = no_callback,
 ) -> Tensor:  # fmt: skip
-    """DPM-Solver++(2M), algorithm 2: the last two guesses extrapolated to the middle of the step."""
+    """DPM-Solver++(2M), algorithm 2: the last two guesses extrapolated to mid-step."""
     previous: tuple[float, Tensor] | None = None
     for i, sigma, sigma_next in steps_of(sigmas):
         denoised = denoise(x, sigma)

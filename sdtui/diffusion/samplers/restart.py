@@ -5,6 +5,7 @@ Xu et al. 2023, "Restart Sampling for Improving Generative Processes", algorithm
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 
@@ -44,7 +45,7 @@ def step_pairs(sigmas: Tensor, segments: Segments) -> list[tuple[float, float]]:
         count, times, high = returns[i]
         if (top := nearest(high)) < i:
             again = karras_range(count, levels[i], levels[top]).tolist()[:-1]
-            pairs += list(zip(again[:-1], again[1:], strict=True)) * times
+            pairs += list(itertools.pairwise(again)) * times
     return pairs
 
 
