@@ -8,7 +8,7 @@ The script is the job's prompt, words as `key=value`:
     crash=text                  a RuntimeError(text) after the steps, e.g. crash=CUDA_error
     hang=1                      after the steps, does not return and does not heed a cancel
     deaf=1                      does not heed a cancel until the steps are over
-    notices=100 notice_bytes=10 so many remarks of so many bytes
+    notices=100 notice_bytes=10 so many remarks of so many bytes (notice_s=0.1 between them)
     previews=1                  a preview at every step
     wait=PATH                   after the steps, wait until that file exists
 
@@ -67,6 +67,7 @@ class ScriptedRunner:
         for number in range(int(words.get("notices", 0))):
             text = f"{number} ".ljust(int(words.get("notice_bytes", 0)), "x")
             report(Notice(text=text))
+            _pause(float(words.get("notice_s", 0)), cancelled)
         images = job.params["batch_size"] * job.params["batch_count"]
         for image in range(images):
             self._steps(words, job, report, cancelled, image, images)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdtui import __version__
-from sdtui.library.gallery import Gallery
+from sdtui.library.gallery import GalleryWriter
 from sdtui.library.places import Places
 from sdtui.params.base import ParamError, build
 from sdtui.params.generate import GenerateParams
@@ -50,7 +50,7 @@ class Backend:
         self,
         places: Places,
         queue: JobQueue,
-        gallery: Gallery,
+        gallery: GalleryWriter,
         runners: Mapping[str, RunnerFactory],
         *,
         limits: Limits = Limits(),
@@ -141,7 +141,7 @@ class Backend:
         return self._add(old.params)
 
     def _add(self, params: dict[str, Any]) -> int:
-        if self.ending is not None:
+        if self.ending is not None and not self.restart:
             raise QueueError(f"the backend is about to end ({self.ending}); try again in a moment")
         number = self.jobs.add(params)
         self._queue_changed()
@@ -279,7 +279,7 @@ class Backend:
             case p.MonitorRead():
                 self.reading = event.reading
             case p.Notice():
-                log.info("notice: %s", event.text)
+                log.info("notice: %.300s", event.text)
         self.hub.publish(event)
 
     def _queue_changed(self) -> None:

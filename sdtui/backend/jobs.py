@@ -10,7 +10,7 @@ import sqlite3
 import time
 from typing import Any
 
-from sdtui.library.gallery import Gallery
+from sdtui.library.gallery import GalleryWriter
 
 from . import protocol as p
 from .hub import Hub
@@ -26,7 +26,7 @@ TITLE_LENGTH = 80
 class Jobs:
     """Every job that a client may see, and the database behind them."""
 
-    def __init__(self, queue: JobQueue, gallery: Gallery, hub: Hub) -> None:
+    def __init__(self, queue: JobQueue, gallery: GalleryWriter, hub: Hub) -> None:
         self.queue = queue
         self._gallery, self._hub = gallery, hub
         for job in queue.recover(time.time()):

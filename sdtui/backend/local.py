@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from sdtui.library.gallery import Gallery
+from sdtui.library.gallery import GalleryWriter
 from sdtui.library.places import Places
 
 from . import protocol as p
@@ -66,7 +66,7 @@ async def _one_job(
     runner: str,
 ) -> p.JobView:
     queue = JobQueue(places.state_db)
-    gallery = Gallery(places)
+    gallery = GalleryWriter(places)
     backend = Backend(
         places, queue, gallery, {device: runner_factory(runner, device, places)}, resume=False
     )

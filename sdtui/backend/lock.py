@@ -79,7 +79,7 @@ def holder_of(path: Path) -> Holder | None:
     """Who holds the lock now; None when nobody does."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,8 +1,8 @@
 """What crosses the socket: commands (imperative) and events (past tense), one JSON object a line.
 
-    client -> backend   {"id": 7, "command": {"type": "Enqueue", ...}}
-    backend -> client   {"id": 7, "reply": {"type": "Queued", ...}}      exactly one for each command
-    backend -> client   {"event": {"type": "StepDone", "seq": 41, ...}}  after Subscribe
+    client -> backend  {"id": 7, "command": {"type": "Enqueue", ...}}
+    backend -> client  {"id": 7, "reply": {"type": "Queued", ...}}      exactly one for a command
+    backend -> client  {"event": {"type": "StepDone", "seq": 41, ...}}  after Subscribe
 
 The file is the truth: whatever an event announces is in files before it is sent. Pictures cross as
 paths. A client that attaches late gets a `Snapshot`, reads the files, then follows; it drops events
@@ -11,7 +11,7 @@ whose `seq` is not above the snapshot's. No torch and no Textual here.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -198,17 +198,15 @@ class GetStatus(Command):
 
 
 class Stop(Command):
-    """End the backend: `now` cancels the running job (it is marked interrupted and can be retried)."""
+    """End the backend: `now` breaks off the running job (marked interrupted, can be retried)."""
 
     type: Literal["Stop"] = "Stop"
     when: Literal["now", "after_job"] = "now"
 
 
 AnyCommand = Annotated[
-    Union[
-        Hello, Subscribe, Enqueue, Cancel, CancelAll, Retry, Move, Pause, Resume, FreeModel,
-        GetStatus, Stop,
-    ],
+    Hello | Subscribe | Enqueue | Cancel | CancelAll | Retry | Move | Pause | Resume | FreeModel
+    | GetStatus | Stop,
     Field(discriminator="type"),
 ]  # fmt: skip
 
@@ -262,7 +260,7 @@ class Snapshot(Reply):
 
 
 AnyReply = Annotated[
-    Union[Welcome, Done, Queued, Refused, Snapshot], Field(discriminator="type")
+    Welcome | Done | Queued | Refused | Snapshot, Field(discriminator="type")
 ]
 
 # ---------------------------------------------------------------- events
@@ -272,7 +270,7 @@ class Event(Message):
     """Something that has happened. `seq` rises by one with each event of one backend process."""
 
     latest_wins: ClassVar[bool] = False
-    """A slow reader may be given only the newest of these for each job; others are never dropped."""
+    """A reader may be given only the newest of these for each job; others are never dropped."""
     seq: int = 0
     time_s: float = 0.0
 
@@ -368,10 +366,8 @@ class BackendStopping(Event):
 
 
 AnyEvent = Annotated[
-    Union[
-        JobQueued, QueueChanged, JobStarted, StepDone, PreviewReady, ImageSaved, JobFinished,
-        JobFailed, JobCancelled, ModelChanged, MonitorRead, Notice, BackendStopping,
-    ],
+    JobQueued | QueueChanged | JobStarted | StepDone | PreviewReady | ImageSaved | JobFinished
+    | JobFailed | JobCancelled | ModelChanged | MonitorRead | Notice | BackendStopping,
     Field(discriminator="type"),
 ]  # fmt: skip
 

@@ -146,11 +146,24 @@ class Connection:
         self._closing = True
         self._outbox.ready.set()
         try:
-            await asyncio.wait_for(sender, FLUSH_S)
-            self._writer.close()
-            await asyncio.wait_for(self._writer.wait_closed(), FLUSH_S)
+            async with asyncio.timeout(FLUSH_S):
+                await sender
+                await self._let_read()
+                self._writer.close()
+                await self._writer.wait_closed()
         except (TimeoutError, ConnectionError):
             self._writer.transport.abort()
+
+    async def _let_read(self) -> None:
+        """Wait until the client has seen our last word and closes.
+
+        Closing with something unread makes the kernel tell the client of a reset connection in the
+        place of what we said.
+        """
+        if not self._reader.at_eof():
+            self._writer.write_eof()
+            while await self._reader.read(1 << 16):
+                pass
 
 
 class Listener:

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sdtui.library.gallery import Gallery
+from sdtui.library.gallery import GalleryWriter
 from sdtui.library.places import Places
 
 from . import protocol as p
@@ -23,7 +23,7 @@ from .server import Listener
 
 log = logging.getLogger(__name__)
 
-SOCKET_CHECK_S = 5.0
+SOCKET_CHECK_S = 2.0
 JOIN_S = 5.0
 
 Ending = Literal["end", "restart"]
@@ -45,7 +45,7 @@ class Service:
         """Raises NewerSchema, sqlite3.Error, OSError."""
         self._places, self._limits = places, options.limits
         self._queue = JobQueue(places.state_db)
-        self._gallery = Gallery(places)
+        self._gallery = GalleryWriter(places)
         self.backend = Backend(
             places,
             self._queue,
@@ -56,6 +56,12 @@ class Service:
         self._listener = Listener(places, self.backend)
         self._monitor = Monitor(self.backend.inbox.put)
         self._signals = 0
+        self._remarks: list[str] = []
+        """For the first one who looks."""
+        if self._queue.replaced is not None:
+            self._remarks.append(
+                f"The queue was damaged; a new one was begun, the old one is {self._queue.replaced}"
+            )
         self._ending_since_s = 0.0
         self._socket_checked_s = time.monotonic()
         self._freed = False
@@ -90,6 +96,8 @@ class Service:
 
     async def _tick(self) -> Ending | None:
         self._monitor.wanted = self.backend.hub.watched
+        while self._remarks and self.backend.hub.watched:
+            self.backend.hub.publish(p.Notice(text=self._remarks.pop(), level="warning"))
         if time.monotonic() - self._socket_checked_s > SOCKET_CHECK_S:
             self._socket_checked_s = time.monotonic()
             await self._listener.keep()

@@ -1,17 +1,56 @@
 """The index of pictures: which are the latest, which have these words in their prompt.
 
-The pictures are the truth and the index can be rebuilt from them at any time. Only the backend
-writes it; everybody else opens it read-only.
+The pictures are the truth. The index can be rebuilt from them at any time, and is, when it is
+missing, damaged or of another schema. Only the backend writes it (`GalleryWriter`); everybody else
+reads (`Gallery`), from any thread.
 """
 
 from __future__ import annotations
 
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+from .database import check_sound, open_readonly, open_writable, schema_of
 from .places import Places
 
+log = logging.getLogger(__name__)
 
-class Picture(Protocol):
+MIGRATIONS = (
+    """
+    CREATE TABLE picture (
+        id INTEGER PRIMARY KEY,
+        path TEXT NOT NULL UNIQUE,
+        job INTEGER,             -- NULL when it was found on the disk
+        created_s REAL NOT NULL,
+        seed INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+        prompt TEXT NOT NULL,
+        infotext TEXT NOT NULL
+    );
+    CREATE INDEX picture_by_time ON picture (created_s DESC, id DESC);
+    CREATE VIRTUAL TABLE words USING fts5 (prompt, content = 'picture', content_rowid = 'id');
+    CREATE TRIGGER words_in AFTER INSERT ON picture BEGIN
+        INSERT INTO words (rowid, prompt) VALUES (new.id, new.prompt);
+    END;
+    CREATE TRIGGER words_out AFTER DELETE ON picture BEGIN
+        INSERT INTO words (words, rowid, prompt) VALUES ('delete', old.id, old.prompt);
+    END;
+    """,
+)
+"""One entry for good: when the schema changes, it is replaced and SCHEMA counts up."""
+SCHEMA = len(MIGRATIONS)
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+BATCH = 50
+NICE = 10
+
+
+class NewPicture(Protocol):
     """What the index needs to know of a picture; `backend.protocol.SavedImage` is one."""
 
     path: str
@@ -21,12 +60,198 @@ class Picture(Protocol):
     infotext: str
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of the index."""
+
+    path: str
+    job: int | None
+    created_s: float
+    seed: int
+    width: int
+    height: int
+    prompt: str
+    infotext: str
+
+
+COLUMNS = ", ".join(Picture.__slots__)
+
+
 class Gallery:
+    """Reads the index. Pictures whose file is gone are left out; no index means no pictures."""
+
     def __init__(self, places: Places) -> None:
-        self._places = places
+        self._path = places.library_db
 
-    def add(self, image: Picture, job: int | None, created_s: float) -> None: ...
+    def latest(self, limit: int = 50) -> list[Picture]:
+        """The newest pictures, newest first."""
+        return self._find("SELECT {} FROM picture ORDER BY created_s DESC, id DESC", (), limit)
 
-    def refresh_in_background(self) -> None: ...
+    def search(self, text: str, limit: int = 50) -> list[Picture]:
+        """Pictures with all these words (or their beginnings) in the prompt, newest first."""
+        words = [word for word in text.split() if any(char.isalnum() for char in word)]
+        if not words:
+            return self.latest(limit)
+        plain = [word for word in words if word.isascii()]
+        # The index knows words between spaces; languages without spaces are searched as they are.
+        other = [word for word in words if not word.isascii()]
+        where = ["prompt LIKE ? ESCAPE '\\'"] * len(other)
+        values = [f"%{_escaped(word)}%" for word in other]
+        if plain:
+            where.append("id IN (SELECT rowid FROM words WHERE words MATCH ?)")
+            values.append(" AND ".join(_quoted(word) for word in plain))
+        condition = " AND ".join(where)
+        return self._find(
+            f"SELECT {{}} FROM picture WHERE {condition} ORDER BY created_s DESC, id DESC",
+            tuple(values),
+            limit,
+        )
 
-    def close(self) -> None: ...
+    def _find(self, query: str, values: tuple[str, ...], limit: int) -> list[Picture]:
+        try:
+            connection = open_readonly(self._path)
+        except sqlite3.Error:
+            return []  # nothing was made yet
+        found: list[Picture] = []
+        try:
+            for row in connection.execute(query.format(COLUMNS), values):
+                if len(found) == limit:
+                    break
+                if Path(row["path"]).exists():
+                    found.append(Picture(*row))
+        except sqlite3.Error as error:
+            log.warning("the index of pictures cannot be read: %s", error)
+        finally:
+            connection.close()
+        return found
+
+
+class GalleryWriter(Gallery):
+    """Keeps the index. Belongs to the backend's asyncio thread."""
+
+    def __init__(self, places: Places) -> None:
+        """Open or make the index. Raises sqlite3.Error if it cannot be written."""
+        super().__init__(places)
+        self._outputs = places.outputs
+        self._db = self._open()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            if self._path.exists():
+                with_schema = open_readonly(self._path)
+                try:
+                    if schema_of(with_schema) != SCHEMA:
+                        raise sqlite3.DatabaseError("another schema")
+                finally:
+                    with_schema.close()
+            db = open_writable(self._path, MIGRATIONS, durable=False)
+            check_sound(db)
+            return db
+        except sqlite3.OperationalError:
+            raise  # locked, full, not writable: the file itself is sound
+        except sqlite3.DatabaseError as error:
+            log.warning("the index of pictures is made again from the files: %s", error)
+            for suffix in ("", "-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            return open_writable(self._path, MIGRATIONS, durable=False)
+
+    def add(self, image: NewPicture, job: int | None, created_s: float) -> None:
+        """Put a picture in, or what is new about it. Raises sqlite3.Error."""
+        _insert(self._db, image, job, created_s)
+
+    def rebuild(self) -> int:
+        """Bring the index up to the files below the output folder; how many were new.
+
+        Reads only files that the index does not know. Raises sqlite3.Error.
+        """
+        db = open_writable(self._path, MIGRATIONS, durable=False)
+        try:
+            known = {row["path"] for row in db.execute("SELECT path FROM picture")}
+            gone = [path for path in known if not Path(path).exists()]
+            db.executemany("DELETE FROM picture WHERE path = ?", [(path,) for path in gone])
+            new = 0
+            for path in _pictures_below(self._outputs):
+                if self._stop.is_set():
+                    break
+                if str(path) not in known and _index_file(db, path):
+                    new += 1
+            return new
+        finally:
+            db.close()
+
+    def refresh_in_background(self) -> None:
+        """`rebuild` in a thread that gives way to everything else."""
+        self._thread = threading.Thread(target=self._refresh, name="gallery", daemon=True)
+        self._thread.start()
+
+    def _refresh(self) -> None:
+        # On Linux niceness belongs to the thread.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        try:
+            new = self.rebuild()
+            if new:
+                log.info("%d pictures were new to the index", new)
+        except (sqlite3.Error, OSError):
+            log.exception("the index of pictures could not be brought up to date")
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(5.0)
+        self._db.close()
+
+
+def prompt_of(infotext: str) -> str:
+    """The positive prompt at the head of an infotext."""
+    lines = infotext.splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith("Negative prompt: ") or line.startswith("Steps: "):
+            return "\n".join(lines[:number])
+    return infotext
+
+
+def _insert(db: sqlite3.Connection, image: NewPicture, job: int | None, created_s: float) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        # Not REPLACE, which would not tell the words of the old row's end.
+        db.execute("DELETE FROM picture WHERE path = ?", (image.path,))
+        db.execute(
+            "INSERT INTO picture (path, job, created_s, seed, width, height, prompt, infotext) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                image.path,
+                job,
+                created_s,
+                image.seed,
+                image.width,
+                image.height,
+                prompt_of(image.infotext),
+                image.infotext,
+            ),
+        )
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def _index_file(db: sqlite3.Connection, path: Path) -> bool:
+    return False
+
+
+def _pictures_below(folder: Path) -> Iterator[Path]:
+    for where, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".tmp-"):
+                yield Path(where, name)
+
+
+def _quoted(word: str) -> str:
+    return '"' + word.replace('"', '""') + '" *'
+
+
+def _escaped(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
