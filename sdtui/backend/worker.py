@@ -1,0 +1,265 @@
+"""What does the jobs: from a job's parameters to saved pictures. Lives on the device's thread.
+
+Importing this module is light; torch and diffusers are loaded when a `GenerateRunner` is made.
+"""
+
+from __future__ import annotations
+
+import io
+import secrets
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdtui.library import catalog, outputs
+from sdtui.library.atomic import replace_quickly
+from sdtui.library.places import Places
+from sdtui.params.generate import MAX_SEED, GenerateParams
+
+from . import describe
+from .protocol import (
+    ImageSaved,
+    JobView,
+    ModelChanged,
+    ModelView,
+    Notice,
+    PreviewReady,
+    Progress,
+    SavedImage,
+    StepDone,
+)
+from .runner import Cancelled, JobError, Report
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from sdtui.diffusion.load import Model
+
+TELL_EVERY_S = 0.1
+"""Steps and previews are told at most so often; the last step of a batch always."""
+SPEED_OVER = 10
+"""it/s is the mean over so many steps."""
+
+
+class GenerateRunner:
+    """Makes pictures on one device. Keeps one model in memory."""
+
+    def __init__(self, device: str, places: Places) -> None:
+        """Loads the libraries: some seconds."""
+        import gc
+        import logging
+
+        import torch
+
+        from sdtui.diffusion import load, pipeline  # noqa: F401  (so that the first job need not)
+
+        _libraries_quiet()
+        logging.getLogger(__name__).debug("torch %s", torch.__version__)
+        self.device = device
+        self._torch_device = torch.device(device)
+        self._places = places
+        self._model: Model | None = None
+        self._factors: Any = None
+        # Half a million objects that stay: the collector need not look at them again.
+        gc.collect()
+        gc.freeze()
+
+    @property
+    def model(self) -> ModelView | None:
+        model = self._model
+        if model is None:
+            return None
+        return ModelView(
+            name=model.name, path=str(model.path), family=model.family, device=self.device,
+            dtype=str(model.dtype).removeprefix("torch."),
+        )  # fmt: skip
+
+    def free(self) -> None:
+        from sdtui.diffusion.device import give_memory_back
+
+        self._model = self._factors = None
+        give_memory_back()
+
+    def run(self, job: JobView, report: Report, cancelled: threading.Event) -> None:
+        """Make the job's pictures (see `runner.Runner.run`)."""
+        import torch
+
+        from sdtui.diffusion.vae import NotFinite
+
+        params = GenerateParams.model_validate(job.params)
+        if params.seed < 0:
+            params = params.model_copy(update={"seed": secrets.randbelow(MAX_SEED - 1)})
+        work = _Work(self, self._places, job.job, params, report, cancelled)
+        try:
+            model, factors = self._loaded(params.checkpoint, work)
+            work.make(model, factors)
+        except torch.OutOfMemoryError as error:
+            self.free()
+            report(ModelChanged(model=None))
+            raise JobError(
+                "The graphics card has too little memory for this picture",
+                f"{params.width}x{params.height}, batch of {params.batch_size}",
+                "A smaller size or batch size helps",
+            ) from error
+        except NotFinite as error:
+            raise JobError(
+                "The picture came out as not-a-number",
+                "The model overflows in this precision, or its file is damaged",
+                "Another checkpoint, or a lower CFG scale, may help",
+            ) from error
+
+    def _loaded(self, name: str, work: _Work) -> tuple[Model, Tensor]:
+        from sdtui.diffusion.load import LoadError, load_model
+        from sdtui.diffusion.preview import fit
+
+        try:
+            wanted = catalog.find(self._places, name)
+        except catalog.UnknownCheckpoint as error:
+            raise JobError(str(error).capitalize(), usage=True) from None
+        if self._model is not None and self._model.path != wanted.path:
+            self.free()
+            work.report(ModelChanged(model=None))
+        if self._model is None:
+            try:
+                model = load_model(
+                    name, wanted.path, wanted.family, self._torch_device,
+                    lambda part: work.phase("loading", part),
+                )  # fmt: skip
+            except LoadError as error:
+                raise JobError(
+                    f"The checkpoint “{name}” cannot be loaded", str(error),
+                    "Choose another checkpoint, or put the file right",
+                ) from error  # fmt: skip
+            self._factors, self._model = fit(model), model
+            work.report(ModelChanged(model=self.model))
+        return self._model, self._factors
+
+
+class _Work:
+    """One job in the making: what is told, what is saved."""
+
+    def __init__(
+        self, runner: GenerateRunner, places: Places, job: int, params: GenerateParams,
+        report: Report, cancelled: threading.Event,
+    ) -> None:  # fmt: skip
+        self.runner, self.places, self.job, self.params = runner, places, job, params
+        self.report, self.cancelled = report, cancelled
+        self.done = 0
+        self.progress = Progress(steps=params.steps, images=params.images)
+        self.told_s = self.previewed_s = 0.0
+        self.ticks: list[float] = []
+        self.model: Model
+        self.factors: Tensor
+
+    def make(self, model: Model, factors: Tensor) -> None:
+        from sdtui.diffusion.pipeline import Hooks, generate
+
+        self.model, self.factors = model, factors
+        self._fits(model)
+        hooks = Hooks(
+            phase=self.phase, step=self.step, image=self.save, check=self.check,
+            notice=lambda text: self.report(Notice(text=text, level="warning")),
+        )  # fmt: skip
+        generate(model, self.params, hooks)
+
+    def _fits(self, model: Model) -> None:
+        """Raise JobError for a size that this model's latents cannot have."""
+        for name, pixels in (("width", self.params.width), ("height", self.params.height)):
+            if pixels % model.factor:
+                raise JobError(
+                    f"{name} {pixels} is not a multiple of {model.factor}",
+                    f"The VAE of {model.name} makes blocks of {model.factor} pixels", usage=True,
+                )  # fmt: skip
+
+    def check(self) -> None:
+        if self.cancelled.is_set():
+            raise Cancelled
+
+    def phase(self, name: Any, detail: str = "") -> None:
+        self.check()
+        step = 0 if name == "sampling" else self.progress.step
+        self.progress = self.progress.model_copy(
+            update={"phase": name, "detail": detail, "step": step, "image": self.done}
+        )
+        if name == "sampling":
+            self.ticks = [time.monotonic()]
+        self.report(StepDone(job=self.job, progress=self.progress))
+
+    def step(self, step: int, denoised_BCHW: Tensor) -> None:  # noqa: N803
+        self.check()
+        now = time.monotonic()
+        self.ticks = [*self.ticks[-SPEED_OVER:], now]
+        span = self.ticks[-1] - self.ticks[0]
+        speed = (len(self.ticks) - 1) / span if span > 0 else 0.0
+        self.progress = self.progress.model_copy(
+            update={"step": step, "steps_per_s": speed, "eta_s": self._eta(step, speed)}
+        )
+        if now - self.told_s >= TELL_EVERY_S or step >= self.params.steps:
+            self.told_s = now
+            self.report(StepDone(job=self.job, progress=self.progress))
+        every = self.params.preview_every
+        if every and step % every == 0 and now - self.previewed_s >= TELL_EVERY_S:
+            self.previewed_s = now
+            self._preview(step, denoised_BCHW)
+
+    def _eta(self, step: int, speed: float) -> float | None:
+        if speed <= 0:
+            return None
+        batches = -(-(self.params.images - self.done) // self.params.batch_size)
+        return (batches * self.params.steps - step) / speed
+
+    def _preview(self, step: int, denoised_BCHW: Tensor) -> None:  # noqa: N803
+        from sdtui.diffusion.preview import contact_sheet
+
+        path = self.places.previews / f"{self.job}.png"
+        sheet = contact_sheet(self.factors, denoised_BCHW)
+        replace_quickly(path, _png(sheet))
+        width, height = sheet.size
+        self.report(
+            PreviewReady(job=self.job, path=str(path), step=step, width=width, height=height)
+        )
+
+    def save(self, image: Image, seed: int) -> None:
+        text = describe.infotext(self.params, self.model, seed)
+        values = describe.pattern_values(self.params, self.model, seed, self.done)
+        try:
+            path = outputs.save_picture(
+                self.places, describe.png(image, text), self.params.folder_pattern,
+                self.params.filename_pattern, values,
+            )  # fmt: skip
+        except OSError as error:
+            raise JobError(
+                f"The picture cannot be saved in {self.places.outputs}",
+                error.strerror or str(error),
+                "Make room or make the folder writable, then retry the job",
+            ) from error
+        self.done += 1
+        self.progress = self.progress.model_copy(update={"image": self.done})
+        self.report(
+            ImageSaved(
+                job=self.job,
+                image=SavedImage(
+                    path=str(path), seed=seed, width=image.width, height=image.height, infotext=text
+                ),
+            )
+        )
+        if self.done == self.params.images:
+            Path(self.places.previews / f"{self.job}.png").unlink(missing_ok=True)
+
+
+def _png(image: Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _libraries_quiet() -> None:
+    """Progress bars and advice of the libraries would only fill the log."""
+    import diffusers
+    import transformers
+
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
