@@ -88,6 +88,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"sdtui: {where}{error}", file=sys.stderr)
         return 2
     if ending == "restart":
+        lock.hand_over()
         _restart()
     lock.release()
     _leave()

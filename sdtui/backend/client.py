@@ -23,6 +23,7 @@ from . import protocol as p
 from .errors import BackendError, BackendGone, CommandRefused, HomeTaken, NoBackend
 from .lock import holder_of
 from .logfile import tail
+from .peer import is_own
 from .starter import Starting, running_backend, stop_backend
 
 __all__ = [
@@ -83,6 +84,9 @@ class Client:
                 starting = _start_or_wait(places, start, starting, backend_args, deadline, error)
                 await asyncio.sleep(RETRY_S)
                 continue
+            if not is_own(writer):
+                writer.close()
+                raise _strangers(places)
             client = cls(places, reader, writer)
             try:
                 await client._greet(max(1.0, deadline - time.monotonic()))
@@ -206,7 +210,7 @@ def _start_or_wait(
 ) -> Starting | None:
     """What to do while nobody listens. Raises NoBackend when it is no use to go on."""
     if isinstance(error, PermissionError):
-        raise PlaceError(f"{places.socket} belongs to another user") from None
+        raise _strangers(places) from None
     holder = holder_of(places.lock_file)
     if holder is None and starting is None:
         if not start:
@@ -227,6 +231,10 @@ def _start_or_wait(
     if time.monotonic() > deadline:
         raise _silent(places)
     return starting
+
+
+def _strangers(places: Places) -> PlaceError:
+    return PlaceError(f"{places.socket.parent} belongs to somebody else; ask them to remove it")
 
 
 def _silent(places: Places) -> NoBackend:

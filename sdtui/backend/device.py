@@ -113,7 +113,7 @@ class DeviceThread(threading.Thread):
         except JobError as error:
             log.warning("job %d: %s", job.job, error, exc_info=error.__cause__)
             return Outcome("failed", error.info, is_poisoned(error))
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a library that calls exit() ends no backend
             log.exception("job %d broke off", job.job)
             return Outcome("failed", _unexpected(error), is_poisoned(error))
         return Outcome("done")
@@ -137,7 +137,7 @@ def is_poisoned(error: BaseException | None) -> bool:
     return False
 
 
-def _unexpected(error: Exception) -> ErrorInfo:
+def _unexpected(error: BaseException) -> ErrorInfo:
     first_line = str(error).strip().splitlines()[0] if str(error).strip() else ""
     return ErrorInfo(
         what="This could not be made because of an error in the program",

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 ENDED_SHOWN = 50
 IMAGES_SHOWN = 64
+INFOTEXT_SHOWN = 2 << 20
+"""Characters of infotext in a snapshot, over all jobs."""
 TITLE_LENGTH = 80
 
 
@@ -43,10 +45,13 @@ class Jobs:
     def shown(self, running: list[int]) -> tuple[p.JobView, ...]:
         """What a snapshot carries: running, waiting in order, the latest ended ones."""
         current = [self.get(number) for number in (*running, *self.waiting())]
-        return tuple(
-            job.model_copy(update={"images": job.images[-IMAGES_SHOWN:]})
-            for job in (*current, *self._ended()[:ENDED_SHOWN])
-        )
+        room = INFOTEXT_SHOWN
+        shown = []
+        for job in (*current, *self._ended()[:ENDED_SHOWN]):
+            images = job.images[-IMAGES_SHOWN:] if room > 0 else ()
+            room -= sum(len(image.infotext) for image in images)
+            shown.append(job.model_copy(update={"images": images}))
+        return tuple(shown)
 
     # ------------------------------------------------------------ from queued to ended
 

@@ -18,6 +18,8 @@ TAKE_S = 0.5
 """How long to try: somebody who only looks holds the lock for an instant."""
 
 LOCAL = "local"
+HANDED_OVER = "SDTUI_LOCK_FD"
+"""Environment variable by which a backend that restarts itself hands its lock to its successor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,10 @@ class BackendLock:
     def take(cls, path: Path, *, local: bool = False) -> BackendLock:
         """Become the backend of this home. Raises LockHeld, OSError."""
         # Not written through atomic.py: a lock lives on one inode. CLOEXEC is Python's default, so
-        # neither a child nor the backend's own restart inherits it.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        # no child inherits it.
+        descriptor = _handed_over(path)
+        if descriptor is None:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + TAKE_S
         while True:
             try:
@@ -67,6 +71,11 @@ class BackendLock:
         words = [str(os.getpid()), __version__, *([LOCAL] if local else [])]
         os.pwrite(descriptor, (" ".join(words) + "\n").encode(), 0)
         return cls(descriptor)
+
+    def hand_over(self) -> None:
+        """Keep the lock over an `exec` of this process: nobody can take it in between."""
+        os.set_inheritable(self._descriptor, True)
+        os.environ[HANDED_OVER] = str(self._descriptor)
 
     def release(self) -> None:
         if self._descriptor >= 0:
@@ -88,6 +97,22 @@ def holder_of(path: Path) -> Holder | None:
         return _signature(path)
     finally:
         os.close(descriptor)
+
+
+def _handed_over(path: Path) -> int | None:
+    """The lock's descriptor, if this process was `exec`ed by one that held it."""
+    word = os.environ.pop(HANDED_OVER, "")
+    if not word.isdigit():
+        return None
+    try:
+        same = os.path.sameopenfile(int(word), probe := os.open(path, os.O_RDONLY))
+        os.close(probe)
+    except OSError:
+        return None
+    if not same:
+        return None
+    os.set_inheritable(int(word), False)
+    return int(word)
 
 
 def _signature(path: Path) -> Holder:

@@ -42,15 +42,18 @@ class Outbox:
         """Set when something was put in; whoever writes clears it."""
 
     def put(self, line: bytes) -> None:
-        """A line that must arrive. Raises Overflow."""
+        """A line that must arrive. Raises Overflow if too much waits already.
+
+        However long the line: a snapshot goes to whoever reads what came before it.
+        """
+        if len(self._lines) >= self._max_lines or self._bytes >= self._max_bytes:
+            raise Overflow(f"{len(self._lines)} lines, {self._bytes} bytes not yet read")
         # What is older goes first, so that a reader sees `seq` only rise.
         for older in self._latest.values():
             self._append(older)
         self._latest.clear()
         self._append(line)
         self.ready.set()
-        if len(self._lines) > self._max_lines or self._bytes > self._max_bytes:
-            raise Overflow(f"{len(self._lines)} lines, {self._bytes} bytes not yet read")
 
     def put_latest(self, key: tuple[str, int | None], line: bytes) -> None:
         """A line that replaces the one with the same key, if that has not gone out yet."""

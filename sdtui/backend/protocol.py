@@ -253,7 +253,7 @@ class Snapshot(Reply):
     model: ModelView | None = None
     jobs: tuple[JobView, ...]
     """Running first, then waiting in order, then the latest 50 ended, newest first. A job's
-    `images` are its latest 64; the gallery knows the others."""
+    `images` are its latest 64 at most; the gallery knows the others."""
     monitor: MonitorReading | None = None
     idle_unload_s: float = 600.0
     idle_end_s: float = 3600.0

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import socket
-import struct
 
 from sdtui import __version__
 from sdtui.library.places import Places
@@ -21,6 +20,7 @@ from . import protocol as p
 from .commands import handle
 from .core import Backend
 from .outbox import Outbox, Overflow
+from .peer import is_own
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Connection:
     # ------------------------------------------------------------ in
 
     async def _converse(self) -> None:
-        if peer_uid(self._writer) != os.getuid():
+        if not is_own(self._writer):
             log.warning("refused a connection of another user")
             self._refuse(None, "this backend belongs to another user")
             return
@@ -227,14 +227,6 @@ class Listener:
         finally:
             del self._connections[connection]
             self._backend.touch()
-
-
-def peer_uid(writer: asyncio.StreamWriter) -> int:
-    """The user at the other end, as the kernel knows it."""
-    sock = writer.get_extra_info("socket")
-    layout = struct.Struct("3i")  # pid, uid, gid
-    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, layout.size)
-    return int(layout.unpack(raw)[1])
 
 
 def _id_of(raw: bytes) -> int | None:

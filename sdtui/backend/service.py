@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from sdtui.library.gallery import GalleryWriter
@@ -44,6 +45,7 @@ class Service:
     def __init__(self, places: Places, options: Options) -> None:
         """Raises NewerSchema, sqlite3.Error, OSError."""
         self._places, self._limits = places, options.limits
+        _sweep(places.previews)
         self._queue = JobQueue(places.state_db)
         self._gallery = GalleryWriter(places)
         self.backend = Backend(
@@ -169,6 +171,17 @@ class Service:
                 device.join(max(0.0, deadline - time.monotonic()))
         self._gallery.close()
         self._queue.close()
+
+
+def _sweep(previews: Path) -> None:
+    """Remove what a killed backend left half-made; nobody looks at it any more."""
+    try:
+        for file in previews.iterdir():
+            file.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        log.warning("old previews could not be removed: %s", error)
 
 
 def _minutes(seconds: float) -> str:

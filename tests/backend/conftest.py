@@ -53,10 +53,15 @@ class House:
     async def close(self) -> None:
         for client in self._clients:
             await client.close()
-        if pid := running_backend(self.places):
+        await eventually(self._killed)
+
+    def _killed(self) -> bool:
+        """Whether nothing runs any more: one that was just starting is killed as well."""
+        pid = running_backend(self.places)
+        if pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            await self.ended()
+        return pid is None
 
 
 async def eventually(condition: Callable[[], object]) -> None:

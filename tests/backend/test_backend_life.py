@@ -225,7 +225,7 @@ async def test_it_restarts_itself_and_the_queue_goes_on(house: House, trouble: s
         await until(again, over(after))
     broken = await view(again, job)
     assert broken.state == "failed" and broken.error
-    assert str(broken.error)
+    assert again.welcome.pid == client.welcome.pid, "the same process, begun anew"
 
 
 async def test_idle_it_frees_the_model_and_ends(house: House) -> None:

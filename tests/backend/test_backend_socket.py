@@ -18,6 +18,7 @@ from conftest import REPOSITORY, House, enqueue, over, status, until
 
 from sdtui.backend import protocol as p
 from sdtui.backend.client import BackendError, BackendGone, Client, CommandRefused
+from sdtui.library.places import PlaceError
 
 HELLO = p.encode(p.CommandLine(id=1, command=p.Hello()))
 
@@ -80,6 +81,28 @@ async def test_another_user_is_refused(house: House) -> None:
     path.chmod(0o666)
     seen = await asyncio.to_thread(try_it)
     assert refusal(json.loads(seen.stdout)) == "this backend belongs to another user"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user to try it")
+async def test_a_stranger_who_poses_as_the_backend_learns_nothing(house: House) -> None:
+    house.places.prepare()
+    path = house.places.prepare_socket_folder() / house.places.socket.name
+    script = (
+        "import os, socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1])\n"
+        "os.setgid(65534); os.setuid(65534)  # who listens is who counts\n"
+        "s.listen(); print('ready', flush=True); print(s.accept()[0].recv(100), flush=True)"
+    )
+    stranger = subprocess.Popen(
+        [sys.executable, "-c", script, os.fspath(path)], stdout=subprocess.PIPE
+    )
+    try:
+        assert stranger.stdout and stranger.stdout.readline() == b"ready\n"
+        with pytest.raises(PlaceError, match="belongs to somebody else"):
+            await house.connect()
+        assert (await asyncio.to_thread(stranger.communicate))[0] == b"b''\n"
+    finally:
+        stranger.kill()
+        path.unlink()
 
 
 async def test_another_protocol_is_refused_in_plain_words(house: House) -> None:
