@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from sdtui.library.places import Places
 
 from .hub import Inbox
-from .protocol import ErrorInfo, Event, JobState, JobView, ModelChanged
+from .protocol import ErrorInfo, Event, JobState, JobView, ModelChanged, Progress, StepDone
 from .runner import Cancelled, JobError, Runner
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,9 @@ class DeviceThread(threading.Thread):
         self.job = job.job
         self.beat_s = time.monotonic()
         self._cancelled = cancelled = threading.Event()
+        if self._runner is None:
+            loading = Progress(phase="loading", detail="libraries")
+            self._report(StepDone(job=job.job, progress=loading))
         self._tasks.put(lambda: self._work(job, cancelled))
 
     def cancel(self) -> None:
