@@ -1,0 +1,83 @@
+"""`sdtui status` and `sdtui stop`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+
+from sdtui.backend import protocol as p
+from sdtui.backend.client import Client
+from sdtui.backend.starter import running_backend, stop_backend
+from sdtui.library.places import Places, find_places
+
+from . import DONE, FAILED, say_error
+
+WAIT_S = 15.0
+GIB = 1 << 30
+
+
+def run(arguments: argparse.Namespace) -> int:
+    places = find_places(arguments.home)
+    if arguments.command == "status":
+        return _status(arguments, places)
+    return _stop(arguments, places)
+
+
+def _status(arguments: argparse.Namespace, places: Places) -> int:
+    if running_backend(places) is None:
+        print(json.dumps({"running": False}) if arguments.json else f"no backend runs for {places.home}")
+        return DONE
+    snapshot = asyncio.run(_ask(places))
+    if arguments.json:
+        print(json.dumps({"running": True, **snapshot.model_dump(mode="json")}, ensure_ascii=False))
+        return DONE
+    minutes = (time.time() - snapshot.started_s) / 60
+    print(f"backend {snapshot.pid} (sdtui {snapshot.version}), up {minutes:.0f} min, home {places.home}")
+    print(f"device   {', '.join(snapshot.devices)}")
+    model = snapshot.model
+    print(f"model    {f'{model.name} ({model.family}, {model.dtype})' if model else 'none in memory'}")
+    if reading := snapshot.monitor:
+        print(f"memory   {reading.backend_rss_bytes / GIB:.1f} GiB used by the backend")
+    running = [job for job in snapshot.jobs if job.state == "running"]
+    waiting = [job for job in snapshot.jobs if job.state == "queued"]
+    print(f"queue    {len(running)} running, {len(waiting)} waiting{', paused' if snapshot.paused else ''}")
+    for job in [*running, *waiting][:20]:
+        progress = job.progress
+        step = f" step {progress.step}/{progress.steps}" if job.state == "running" else ""
+        print(f"  {job.job:>5}  {job.state}{step}  {job.title}")
+    return DONE
+
+
+async def _ask(places: Places) -> p.Snapshot:
+    client = await Client.connect(places, start=False, timeout_s=WAIT_S)
+    try:
+        reply = await client.ask(p.GetStatus())
+        assert isinstance(reply, p.Snapshot)
+        return reply
+    finally:
+        await client.close()
+
+
+def _stop(arguments: argparse.Namespace, places: Places) -> int:
+    pid = running_backend(places)
+    if pid is None:
+        print(f"no backend runs for {places.home}")
+        return DONE
+    if arguments.after_job:
+        asyncio.run(_tell(places, p.Stop(when="after_job")))
+        print(f"backend {pid} ends after the running job")
+        return DONE
+    if not stop_backend(places):
+        return say_error(f"backend {pid} did not end; end it with: kill -9 {pid}", FAILED)
+    print(f"backend {pid} has ended")
+    return DONE
+
+
+async def _tell(places: Places, command: p.Command) -> None:
+    client = await Client.connect(places, start=False, timeout_s=WAIT_S)
+    try:
+        await client.ask(command)
+    finally:
+        await client.close()
