@@ -101,9 +101,12 @@ class Jobs:
     def saved(self, event: p.ImageSaved) -> None:
         try:
             self.queue.add_image(event.job, event.image)
-            self._gallery.add(event.image, event.job, time.time())
         except sqlite3.Error as problem:
             self._unwritten(problem)
+        try:
+            self._gallery.add(event.image, event.job, time.time())
+        except Exception:  # the index can be made again; the picture must be announced
+            log.exception("%s is not in the index of pictures", event.image.path)
         job = self.get(event.job)
         images = (*job.images, event.image)
         progress = job.progress.model_copy(update={"image": len(images)})
@@ -114,7 +117,7 @@ class Jobs:
     def _unwritten(self, problem: sqlite3.Error) -> None:
         """The picture itself is on the disk; say that the books are behind and go on."""
         log.error("a database could not be written", exc_info=problem)
-        text = f"The queue or the gallery could not be written ({problem}). Is the disk full?"
+        text = f"The queue could not be written ({problem}). Is the disk full?"
         self._hub.publish(p.Notice(text=text, level="error"))
 
     def _update(self, number: int, **changes: object) -> p.JobView:

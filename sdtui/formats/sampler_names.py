@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from sdtui.params.names import SCHEDULES
 
+from .compat import Compat, Rule
+
 AUTOMATIC = "Automatic"
 DEFAULT_SAMPLER = "DPM++ 2M"
 
@@ -81,3 +83,121 @@ _LABELS = {name: label for label, names in SCHEDULE_NAMES.items() for name in na
 def schedule_label(name: str) -> str | None:
     """The label of a schedule given by its label or inner name ("karras"), or None."""
     return _LABELS.get(name)
+
+
+def _by_a1111(sampler: str, schedule: str | None) -> tuple[str, str, bool]:
+    """(sampler, schedule, whether the sampler was known) by A1111's rule.
+
+    A trailing schedule is cut off the sampler's name and wins over `schedule`. Schedules are
+    tried in the order of the list, each once: "X SGM Uniform" loses " Uniform" first, and what
+    is left is no sampler. Exact case; an unknown sampler becomes the first of the list.
+    """
+    label = _LABELS.get(schedule or "", AUTOMATIC)
+    for found, names in SCHEDULE_NAMES.items():
+        ending = next((name for name in names if sampler.endswith(" " + name)), None)
+        if ending is not None:
+            sampler, label = sampler[: -len(ending) - 1], found
+    known = sampler in SAMPLER_TRAITS
+    return (sampler if known else DEFAULT_SAMPLER), label, known
+
+
+_OTHER_SAMPLERS = {
+    "dpm_adaptive": "DPM adaptive",
+    "dpm_2_ancestral": "DPM2 a",
+    "dpmpp_2s_ancestral": "DPM++ 2S a",
+    "dpmpp_sde_gpu": "DPM++ SDE",
+    "dpmpp_2m_sde_gpu": "DPM++ 2M SDE",
+    "dpmpp_2m_sde_heun_gpu": "DPM++ 2M SDE Heun",
+    "dpmpp_3m_sde_gpu": "DPM++ 3M SDE",
+    "uni_pc": "UniPC",
+    "uni_pc_bh2": "UniPC",
+}
+_OTHER_SCHEDULES = {"ddim_uniform": "DDIM", "ka": "Karras", "exp": "Exponential"}
+
+
+def _folded(name: str) -> str:
+    """The name as ComfyUI and k-diffusion would write it: lower case, _ for spaces, ++ as pp."""
+    folded = name.strip().lower().replace("++", "pp").replace(" ", "_").replace("-", "_")
+    for prefix in ("sample_", "k_"):
+        folded = folded.removeprefix(prefix)
+    return folded
+
+
+_SAMPLER_SPELLINGS = {
+    **{_folded(s): name for name, traits in SAMPLER_TRAITS.items() for s in traits.aliases},
+    **{_folded(name): name for name in SAMPLER_TRAITS},
+    **{_folded(traits.function): name for name, traits in reversed(SAMPLER_TRAITS.items())},
+    **_OTHER_SAMPLERS,
+}
+_SCHEDULE_SPELLINGS = {
+    **{_folded(s): label for label, names in SCHEDULE_NAMES.items() for s in names},
+    **_OTHER_SCHEDULES,
+}
+
+
+def _by_spelling(sampler: str) -> tuple[str, str | None] | None:
+    """(sampler, schedule in its name or None) of a name in another tool's spelling, or None."""
+    folded = _folded(sampler)
+    if folded in _SAMPLER_SPELLINGS:
+        return _SAMPLER_SPELLINGS[folded], None
+    for spelling in sorted(_SCHEDULE_SPELLINGS, key=len, reverse=True):
+        head = folded.removesuffix("_" + spelling)
+        if head != folded and head in _SAMPLER_SPELLINGS:
+            return _SAMPLER_SPELLINGS[head], _SCHEDULE_SPELLINGS[spelling]
+    return None
+
+
+Names = tuple[str | None, str | None]
+
+
+def _spelled_otherwise(given: Names) -> bool:
+    sampler, schedule = given
+    unknown = bool(sampler) and not _by_a1111(sampler or "", schedule)[2]
+    return unknown and _by_spelling(sampler or "") is not None
+
+
+def _foreign_schedule(given: Names) -> bool:
+    schedule = given[1]
+    return bool(schedule) and schedule not in _LABELS and _folded(schedule) in _SCHEDULE_SPELLINGS
+
+
+RULES = (
+    Rule(
+        "a sampler in another tool's spelling is recognised",
+        "ComfyUI's dpmpp_2m_karras, k_euler_a, euler_ancestral and “… SGM Uniform” all become "
+        "DPM++ 2M in A1111 without a word",
+        _spelled_otherwise,
+    ),
+    Rule(
+        "a schedule in another tool's spelling is recognised",
+        "A1111 takes any schedule it does not know (ddim_uniform, SGM uniform) for Automatic",
+        _foreign_schedule,
+    ),
+)
+
+
+def resolve_names(
+    sampler: str | None, schedule: str | None, compat: Compat = "sdtui"
+) -> tuple[str, str]:
+    """The sampler and schedule meant by two names from infotext, a file or the command line.
+
+    A schedule at the end of the sampler's name ("DPM++ 2M Karras") wins over `schedule`; an
+    unknown sampler becomes DPM++ 2M, an unknown schedule Automatic.
+    """
+    name = sampler or DEFAULT_SAMPLER
+    found, label, known = _by_a1111(name, schedule)
+    if compat != "sdtui":
+        return found, label
+    if schedule and label == AUTOMATIC:
+        label = _SCHEDULE_SPELLINGS.get(_folded(schedule), AUTOMATIC)
+    if not known and (spelled := _by_spelling(name)):
+        found, label = spelled[0], spelled[1] or label
+    return found, label
+
+
+def import_names(
+    sampler: str | None, schedule: str | None, compat: Compat = "sdtui"
+) -> tuple[str, str]:
+    """`resolve_names`, with the sampler's own schedule written as Automatic."""
+    found, label = resolve_names(sampler, schedule, compat)
+    return found, AUTOMATIC if SAMPLER_TRAITS[found].schedule == label else label

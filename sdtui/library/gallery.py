@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from sdtui.formats import infotext
+
 from .database import check_sound, open_readonly, open_writable, schema_of
 from .places import Places
 
@@ -46,7 +48,6 @@ MIGRATIONS = (
 SCHEMA = len(MIGRATIONS)
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
-BATCH = 50
 NICE = 10
 
 
@@ -159,7 +160,15 @@ class GalleryWriter(Gallery):
 
     def add(self, image: NewPicture, job: int | None, created_s: float) -> None:
         """Put a picture in, or what is new about it. Raises sqlite3.Error."""
-        _insert(self._db, image, job, created_s)
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            # Not REPLACE, which would leave the words of the old row in the index.
+            self._db.execute("DELETE FROM picture WHERE path = ?", (image.path,))
+            _insert(self._db, image, job, created_s)
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
 
     def rebuild(self) -> int:
         """Bring the index up to the files below the output folder; how many were new.
@@ -175,8 +184,9 @@ class GalleryWriter(Gallery):
             for path in _pictures_below(self._outputs):
                 if self._stop.is_set():
                     break
-                if str(path) not in known and _index_file(db, path):
-                    new += 1
+                if str(path) in known or (picture := read_picture(path)) is None:
+                    continue
+                new += _insert(db, picture, picture.job, picture.created_s)
             return new
         finally:
             db.close()
@@ -203,42 +213,23 @@ class GalleryWriter(Gallery):
         self._db.close()
 
 
-def prompt_of(infotext: str) -> str:
-    """The positive prompt at the head of an infotext."""
-    lines = infotext.splitlines()
-    for number, line in enumerate(lines):
-        if line.startswith("Negative prompt: ") or line.startswith("Steps: "):
-            return "\n".join(lines[:number])
-    return infotext
-
-
-def _insert(db: sqlite3.Connection, image: NewPicture, job: int | None, created_s: float) -> None:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        # Not REPLACE, which would not tell the words of the old row's end.
-        db.execute("DELETE FROM picture WHERE path = ?", (image.path,))
-        db.execute(
-            "INSERT INTO picture (path, job, created_s, seed, width, height, prompt, infotext) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                image.path,
-                job,
-                created_s,
-                image.seed,
-                image.width,
-                image.height,
-                prompt_of(image.infotext),
-                image.infotext,
-            ),
-        )
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
-
-
-def _index_file(db: sqlite3.Connection, path: Path) -> bool:
-    return False
+def _insert(db: sqlite3.Connection, image: NewPicture, job: int | None, created_s: float) -> bool:
+    """Put a picture in if its path is free; whether it was."""
+    cursor = db.execute(
+        "INSERT INTO picture (path, job, created_s, seed, width, height, prompt, infotext) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO NOTHING",
+        (
+            image.path,
+            job,
+            created_s,
+            image.seed,
+            image.width,
+            image.height,
+            infotext.parse(image.infotext).prompt,
+            image.infotext,
+        ),
+    )
+    return cursor.rowcount > 0
 
 
 def _pictures_below(folder: Path) -> Iterator[Path]:
@@ -255,3 +246,27 @@ def _quoted(word: str) -> str:
 
 def _escaped(word: str) -> str:
     return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def read_picture(path: Path) -> Picture | None:
+    """What a picture file says of itself; None if it is none, or cannot be read."""
+    from sdtui.formats import image_info
+
+    try:
+        found = image_info.read(path)
+        created_s = path.stat().st_mtime
+    except (OSError, image_info.ImageInfoError) as error:
+        log.info("%s is not in the index: %s", path, error)
+        return None
+    known = infotext.parse(found.infotext)
+    seed = str(known.params.get("Seed", ""))
+    return Picture(
+        path=str(path),
+        job=None,
+        created_s=created_s,
+        seed=int(seed) if seed.isdigit() else 0,
+        width=found.width,
+        height=found.height,
+        prompt=known.prompt,
+        infotext=found.infotext,
+    )

@@ -1,0 +1,89 @@
+"""What the terminal knows of the backend: a snapshot, brought up to date by events. No Textual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sdtui.backend import protocol as p
+
+Link = Literal["starting", "attached", "gone"]
+PICTURES_KEPT = 60
+
+
+@dataclass
+class AppState:
+    """Jobs, queue, model, machine and the latest pictures, as every screen shows them."""
+
+    link: Link = "starting"
+    seq: int = 0
+    jobs: dict[int, p.JobView] = field(default_factory=dict)
+    waiting: tuple[int, ...] = ()
+    paused: bool = False
+    model: p.ModelView | None = None
+    monitor: p.MonitorReading | None = None
+    pictures: list[str] = field(default_factory=list)
+    """Paths of the latest pictures, newest first."""
+
+    def load(self, snapshot: p.Snapshot) -> None:
+        """Begin again from a snapshot."""
+        self.link, self.seq = "attached", snapshot.seq
+        self.jobs = {job.job: job for job in snapshot.jobs}
+        self.waiting = tuple(job.job for job in snapshot.jobs if job.state == "queued")
+        self.paused, self.model, self.monitor = snapshot.paused, snapshot.model, snapshot.monitor
+
+    @property
+    def running(self) -> p.JobView | None:
+        """The job in work; the first one if several devices work."""
+        return next((job for job in self.jobs.values() if job.state == "running"), None)
+
+    @property
+    def busy(self) -> bool:
+        return self.running is not None or bool(self.waiting)
+
+    def apply(self, event: p.Event) -> bool:
+        """Take an event in; False if it is older than the snapshot."""
+        if event.seq <= self.seq:
+            return False
+        self.seq = event.seq
+        match event:
+            case p.JobQueued():
+                self.jobs[event.job.job] = event.job
+            case p.QueueChanged():
+                self.waiting, self.paused = event.waiting, event.paused
+            case p.JobStarted():
+                self._change(event.job, state="running", started_s=event.time_s)
+            case p.StepDone():
+                self._change(event.job, progress=event.progress)
+            case p.PreviewReady():
+                self._change(event.job, preview=event.path)
+            case p.ImageSaved():
+                job = self.jobs.get(event.job)
+                if job is not None:
+                    self._change(event.job, images=(*job.images, event.image))
+                self.add_picture(event.image.path)
+            case p.JobFinished():
+                self._end(event.job, "done", event.time_s)
+            case p.JobCancelled():
+                self._end(event.job, "cancelled", event.time_s)
+            case p.JobFailed():
+                stopped = getattr(event, "interrupted", False)
+                self._end(event.job, "interrupted" if stopped else "failed", event.time_s)
+                self._change(event.job, error=event.error)
+            case p.ModelChanged():
+                self.model = event.model
+            case p.MonitorRead():
+                self.monitor = event.reading
+        return True
+
+    def add_picture(self, path: str) -> None:
+        """Put a picture at the head of the latest ones."""
+        self.pictures = [path, *(old for old in self.pictures if old != path)][:PICTURES_KEPT]
+
+    def _change(self, number: int, **values: object) -> None:
+        job = self.jobs.get(number)
+        if job is not None:
+            self.jobs[number] = job.model_copy(update=values)
+
+    def _end(self, number: int, state: p.JobState, when_s: float) -> None:
+        self._change(number, state=state, ended_s=when_s, preview=None)
