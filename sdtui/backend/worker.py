@@ -187,7 +187,7 @@ class _Work:
             self.ticks = [time.monotonic()]
         self.report(StepDone(job=self.job, progress=self.progress))
 
-    def step(self, step: int, denoised_BCHW: Tensor) -> None:  # noqa: N803
+    def step(self, step: int, denoised_BCHW: Tensor) -> None:
         self.check()
         now = time.monotonic()
         self.ticks = [*self.ticks[-SPEED_OVER:], now]
@@ -210,7 +210,7 @@ class _Work:
         batches = -(-(self.params.images - self.done) // self.params.batch_size)
         return (batches * self.params.steps - step) / speed
 
-    def _preview(self, step: int, denoised_BCHW: Tensor) -> None:  # noqa: N803
+    def _preview(self, step: int, denoised_BCHW: Tensor) -> None:
         from sdtui.diffusion.preview import contact_sheet
 
         path = self.places.previews / f"{self.job}.png"

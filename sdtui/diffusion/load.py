@@ -80,8 +80,9 @@ def load_model(name: str, path: Path, family: str, device: torch.device, told: T
         module.eval().requires_grad_(False).to(device)
     table, prediction_type = _schedule(path)
     return Model(
-        name, path, family, unet, vae, text_encoder, tokenizer, table, prediction_type, device, dtype
-    )
+        name, path, family, unet, vae, text_encoder, tokenizer, table, prediction_type, device,
+        dtype,
+    )  # fmt: skip
 
 
 def _part(kind: Any, path: Path, part: str, **options: Any) -> Any:

@@ -8,7 +8,7 @@ decoded noise blobs, so that it is right for every VAE and no table has to be tr
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 

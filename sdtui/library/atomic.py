@@ -41,7 +41,7 @@ def replace_bytes(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Put `data` at `path`, over what was there. Raises OSError; then the old file is untouched."""
     temporary = _write_beside(path, data, mode)
     try:
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -59,8 +59,8 @@ def replace_quickly(path: Path, data: bytes, mode: int = 0o600) -> None:
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
         temporary.write_bytes(data)
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
+        temporary.chmod(mode)
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

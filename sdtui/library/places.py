@@ -83,7 +83,7 @@ class Places:
     def socket(self) -> Path:
         """At most 60 bytes however long the home's path is."""
         digest = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
-        return Path("/tmp") / f"sdtui-{os.getuid()}" / f"{digest}.sock"  # noqa: S108
+        return Path("/tmp") / f"sdtui-{os.getuid()}" / f"{digest}.sock"
 
     def prepare(self) -> Places:
         """Make the folders. Raises PlaceError when one cannot be made or written."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -58,7 +58,7 @@ def param(
     default: Any,
     *,
     label: str,
-    help: str,  # noqa: A002 - the field's own word
+    help: str,
     group: str,
     minimum: float | None = None,
     maximum: float | None = None,
@@ -72,7 +72,7 @@ def param(
     folded: bool = False,
     prompt: bool = False,
 ) -> Any:
-    """Declare one parameter. `minimum` and `maximum` are inclusive; `help` is one plain sentence."""
+    """Declare one parameter. `minimum` and `maximum` are inclusive; `help` is one sentence."""
     extra = {
         "group": group,
         "step": step,
@@ -114,7 +114,7 @@ def _kind(annotation: Any, is_prompt: bool) -> tuple[Kind, tuple[str, ...]]:
     return ("prompt" if is_prompt else "text"), ()
 
 
-@lru_cache(maxsize=None)
+@cache
 def specs(model: type[Params]) -> dict[str, ParamSpec]:
     """The parameters of `model` in declaration order, by name."""
     found: dict[str, ParamSpec] = {}

@@ -27,12 +27,12 @@ class GenerateParams(Params):
     width: int = param(
         512, label="Width", group=PICTURE, minimum=64, maximum=4096, step=8, big_step=64,
         multiple_of=8, unit="px", infotext="Size-1",
-        help="Width of the picture; 512 suits SD 1.5, 1024 suits SDXL, larger shows doubled bodies.",
+        help="Width of the picture; 512 suits SD 1.5, 1024 SDXL, larger shows doubled bodies.",
     )
     height: int = param(
         512, label="Height", group=PICTURE, minimum=64, maximum=4096, step=8, big_step=64,
         multiple_of=8, unit="px", infotext="Size-2",
-        help="Height of the picture; 512 suits SD 1.5, 1024 suits SDXL, larger shows doubled bodies.",
+        help="Height of the picture; 512 suits SD 1.5, 1024 SDXL, larger shows doubled bodies.",
     )
     steps: int = param(
         20, label="Steps", group=SAMPLING, minimum=1, maximum=150, big_step=5, infotext="Steps",
@@ -52,8 +52,9 @@ class GenerateParams(Params):
         help="How the noise levels are spaced; Automatic takes what suits the sampler.",
     )
     seed: int = param(
-        -1, label="Seed", group=SAMPLING, minimum=-1, maximum=MAX_SEED, big_step=100, infotext="Seed",
-        help="The number that fixes the noise: same seed, same picture; -1 takes a new one each time.",
+        -1, label="Seed", group=SAMPLING, minimum=-1, maximum=MAX_SEED, big_step=100,
+        infotext="Seed",
+        help="The number that fixes the noise: same seed, same picture; -1 takes a new one.",
     )
     batch_size: int = param(
         1, label="Batch size", group=MANY, minimum=1, maximum=64,
@@ -65,7 +66,7 @@ class GenerateParams(Params):
     )
     clip_skip: int = param(
         1, label="Clip skip", group=EXACT, minimum=1, maximum=12, infotext="Clip skip", folded=True,
-        help="Which layer of the text encoder is read; 2 for SD 1.5 anime models, no effect in SDXL.",
+        help="Which layer of the text encoder is read; 2 for SD 1.5 anime models, no use in SDXL.",
     )
     random_source: RandomSource = param(
         "NV", label="Random source", group=EXACT, infotext="RNG", folded=True,
@@ -73,7 +74,7 @@ class GenerateParams(Params):
     )
     deterministic: bool = param(
         False, label="Deterministic", group=EXACT, folded=True,
-        help="Make each picture of a batch alone, so that it is byte for byte the single one; slower.",
+        help="Make each picture of a batch alone, so it is byte for byte the single one; slower.",
     )
     preview_every: int = param(
         2, label="Preview every", group=FILES, minimum=0, maximum=150, unit="steps", folded=True,
@@ -81,7 +82,7 @@ class GenerateParams(Params):
     )
     folder_pattern: str = param(
         "[date]", label="Folder pattern", group=FILES, folded=True,
-        help="Folder below outputs/txt2img; [date], [model_name], [seed] and A1111's other words work.",
+        help="Folder below outputs/txt2img; [date], [model_name] and A1111's other words work.",
     )
     filename_pattern: str = param(
         "[seed]", label="File pattern", group=FILES, folded=True,

@@ -79,7 +79,7 @@ class Settings(Generic[P]):
         return replace(self, edits={key: value for key, value in self.edits.items() if key != name})
 
     def with_layer(self, layer: Layer, *, over: str) -> Settings[P]:
-        """Put `layer` on top, in place of the layer whose source starts with `over` (e.g. “preset”).
+        """Put `layer` on top, in place of the one whose source starts with `over` (e.g. “preset”).
 
         Edits of the fields that the layer sets give way: what a person just asked for wins.
         """
