@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .attention import uses_weights
+from .attention import broken_weight
 from .compat import Compat, Rule
 from .infotext_defaults import filled
 from .styles import Style, extract_all
@@ -214,14 +214,6 @@ RULES = (
     Rule(
         "a weight that is no number does not stop the reading",
         "A1111 fails on a prompt with (a:1.2.3)",
-        lambda text: any(_fails(part) for part in _prompts(text.split("\n"))),
+        lambda text: any(broken_weight(part) is not None for part in _prompts(text.split("\n"))),
     ),
 )
-
-
-def _fails(prompt: str) -> bool:
-    try:
-        uses_weights(prompt, "a1111")
-    except ValueError:
-        return True
-    return False
