@@ -7,9 +7,14 @@ to stderr.
 from __future__ import annotations
 
 import argparse
+import codecs
 import importlib
+import io
+import json
 import os
 import sys
+import time
+import traceback
 
 from sdtui import __version__
 
@@ -39,10 +44,16 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=text, description=text)
+        one = commands.add_parser(name, help=text, description=text)
+        # After the command as well as before it; unset here must not hide what was said before.
+        one.add_argument("--home", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        return one
 
-    one = add("generate", "Make pictures from a prompt.")
-    one.add_argument("prompt", help="what the picture should show")
+    one = add("generate", "Make pictures from a prompt; their paths are printed.")
+    one.add_argument(
+        "prompt", nargs="?",
+        help="what the picture should show; - reads it from standard input",
+    )  # fmt: skip
     one.add_argument("--negative", metavar="TEXT", help="what it should not show")
     one.add_argument("--preset", metavar="NAME", help="a preset's name or digit")
     one.add_argument(
@@ -75,13 +86,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 MODULES = {
-    None: "start", "generate": "generate", "info": "look", "show": "look", "presets": "look",
-    "params": "look", "status": "manage", "stop": "manage", "doctor": "doctor",
+    None: "start", "generate": "generate", "info": "look", "params": "look", "show": "show",
+    "presets": "presets", "status": "manage", "stop": "manage", "doctor": "doctor",
 }  # fmt: skip
+PLAIN = str.maketrans("“”‘’…–—×·→", "\"\"''.--x.>")
+"""For terminals that cannot show them."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code."""
+    _any_locale()
     arguments = build_parser().parse_args(argv)
     try:
         module = importlib.import_module(f"sdtui.cli.{MODULES[arguments.command]}")
@@ -96,44 +110,69 @@ def main(argv: list[str] | None = None) -> int:
         return _said(error, arguments.home)
 
 
+def _any_locale() -> None:
+    """Print what the locale can show, never break off over a character that it cannot."""
+
+    def plainly(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeEncodeError)
+        text = error.object[error.start : error.end].translate(PLAIN)
+        return text.encode("ascii", "replace").decode(), error.end
+
+    codecs.register_error("sdtui.plainly", plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="sdtui.plainly")
+
+
+def print_json(data: object) -> None:
+    """One JSON document on stdout, readable by a program whatever the locale is."""
+    unicode = (sys.stdout.encoding or "").casefold().replace("-", "") == "utf8"
+    print(json.dumps(data, ensure_ascii=not unicode))
+
+
 def _said(error: Exception, home: str | None) -> int:
-    """One sentence for an error; the traceback of an unexpected one goes to the log."""
+    """One sentence for an error on the screen; its traceback in the terminal log."""
+    import sqlite3
+
     from sdtui.library.places import PlaceError
 
+    where = _log(home)
     if isinstance(error, UsageProblem | PlaceError):
         return say_error(str(error), USAGE)
     from sdtui.backend.errors import BackendError
 
     if isinstance(error, BackendError):
         return say_error(str(error), USAGE if error.error.code == "usage" else FAILED)
-    where = _log(home)
-    return say_error(
-        f"an error in the program: {type(error).__name__}: {error}" + (f" (see {where})" if where else ""),
-        FAILED,
-    )
+    more = f". More is in {where}" if where else ""
+    if isinstance(error, OSError) and error.strerror:
+        file = f"{error.filename}: " if error.filename else ""
+        return say_error(f"{file}{error.strerror}{more}", FAILED)
+    if isinstance(error, sqlite3.Error):
+        return say_error(f"a database of sdtui cannot be used: {error}{more}", FAILED)
+    return say_error(f"an error in the program: {type(error).__name__}: {error}{more}", FAILED)
 
 
 def _log(home: str | None) -> str:
     """Append the traceback in hand to the terminal log; its path, or “” if that is not possible."""
-    import logging
-
     from sdtui.library.places import find_places
 
     path = find_places(home).terminal_log
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path)
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as log:
+            log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} sdtui {' '.join(sys.argv[1:])}\n")
+            log.write(traceback.format_exc())
     except OSError:
         return ""
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logger = logging.getLogger("sdtui.cli")
-    logger.addHandler(handler)
-    logger.propagate = False
-    logger.exception("unexpected")
     return str(path)
 
 
 def say_error(text: str, code: int) -> int:
     """One line on stderr; gives the exit code back."""
-    print(f"sdtui: {text}", file=sys.stderr)
+    print(f"sdtui: {printable(text)}", file=sys.stderr)
     return code
+
+
+def printable(text: str) -> str:
+    """One line without control characters: what a file says must not command the terminal."""
+    return "".join(char if char.isprintable() else "·" for char in " ".join(text.split()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import time
 
 from sdtui.backend import protocol as p
@@ -12,10 +11,12 @@ from sdtui.backend.client import Client
 from sdtui.backend.starter import running_backend, stop_backend
 from sdtui.library.places import Places, find_places
 
-from . import DONE, FAILED, say_error
+from . import DONE, FAILED, print_json, printable, say_error
 
 WAIT_S = 15.0
 GIB = 1 << 30
+SHOWN = 20
+"""Jobs that are listed one by one."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,27 +28,38 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _status(arguments: argparse.Namespace, places: Places) -> int:
     if running_backend(places) is None:
-        print(json.dumps({"running": False}) if arguments.json else f"no backend runs for {places.home}")
+        if arguments.json:
+            print_json({"running": False})
+        else:
+            print(f"no backend runs for {places.home}")
         return DONE
     snapshot = asyncio.run(_ask(places))
     if arguments.json:
-        print(json.dumps({"running": True, **snapshot.model_dump(mode="json")}, ensure_ascii=False))
-        return DONE
+        print_json({"running": True, **snapshot.model_dump(mode="json")})
+    else:
+        _print_status(snapshot, places)
+    return DONE
+
+
+def _print_status(snapshot: p.Snapshot, places: Places) -> None:
     minutes = (time.time() - snapshot.started_s) / 60
-    print(f"backend {snapshot.pid} (sdtui {snapshot.version}), up {minutes:.0f} min, home {places.home}")
-    print(f"device   {', '.join(snapshot.devices)}")
     model = snapshot.model
-    print(f"model    {f'{model.name} ({model.family}, {model.dtype})' if model else 'none in memory'}")
-    if reading := snapshot.monitor:
-        print(f"memory   {reading.backend_rss_bytes / GIB:.1f} GiB used by the backend")
+    loaded = f"{model.name} ({model.family}, {model.dtype})" if model else "none in memory"
     running = [job for job in snapshot.jobs if job.state == "running"]
     waiting = [job for job in snapshot.jobs if job.state == "queued"]
-    print(f"queue    {len(running)} running, {len(waiting)} waiting{', paused' if snapshot.paused else ''}")
-    for job in [*running, *waiting][:20]:
-        progress = job.progress
-        step = f" step {progress.step}/{progress.steps}" if job.state == "running" else ""
-        print(f"  {job.job:>5}  {job.state}{step}  {job.title}")
-    return DONE
+    paused = ", paused" if snapshot.paused else ""
+    print(f"backend  {snapshot.pid}, sdtui {snapshot.version}, up {minutes:.0f} min")
+    print(f"home     {places.home}")
+    print(f"device   {', '.join(snapshot.devices)}")
+    print(f"model    {loaded}")
+    if reading := snapshot.monitor:
+        print(f"memory   {reading.backend_rss_bytes / GIB:.1f} GiB used by the backend")
+    print(f"queue    {len(running)} running, {len(waiting)} waiting{paused}")
+    for job in [*running, *waiting][:SHOWN]:
+        step = f" step {job.progress.step}/{job.progress.steps}" if job in running else ""
+        print(f"  {job.job:>5}  {job.state}{step}  {printable(job.title)}")
+    if len(running) + len(waiting) > SHOWN:
+        print(f"         and {len(running) + len(waiting) - SHOWN} more")
 
 
 async def _ask(places: Places) -> p.Snapshot:

@@ -1,4 +1,8 @@
-"""The checkpoints that can be chosen, and what suits each. Reads configs and headers, no torch."""
+"""The checkpoints that can be chosen, and what suits each. Reads configs and headers, no torch.
+
+A diffusers folder may hold `sdtui.yaml` beside its model_index.json: values that suit this model,
+as a plain list of parameters (`width: 192`, `steps: 20`). Written by hand, so it is read strictly.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,28 @@ from typing import Any
 
 from sdtui import demo
 from sdtui.formats.header import HeaderError, family_of, read_header
-from sdtui.params.base import nearest
+from sdtui.params.base import ParamError, build, nearest
+from sdtui.params.generate import GenerateParams
 from sdtui.params.layers import Layer
 
 from .places import Places
+from .strict_yaml import YamlError, read_mapping
 
 FOLDERS = ("", "checkpoints", "Stable-diffusion")
 """Where checkpoints lie below models/ (ComfyUI's and A1111's names work too)."""
 NATIVE_SIZE = {"sd15": 512, "sd2": 768, "sdxl": 1024}
 
 
-class UnknownCheckpoint(LookupError):
+SETTINGS_FILE = "sdtui.yaml"
+NOT_OF_A_MODEL = ("prompt", "checkpoint", "seed", "folder_pattern", "filename_pattern")
+"""Parameters that are a person's choice and never a model's."""
+
+
+class CatalogError(ValueError):
+    """A checkpoint that cannot be used as it is; the message says why and what to do."""
+
+
+class UnknownCheckpoint(CatalogError):
     """No checkpoint of that name; the message names the nearest."""
 
 
@@ -60,9 +75,29 @@ def find(places: Places, name: str) -> Checkpoint:
 
 
 def model_layer(checkpoint: Checkpoint) -> Layer:
-    """What suits this model, to lie between the defaults and the presets."""
+    """What suits this model, to lie between the defaults and the presets.
+
+    The size it was trained on, and what its sdtui.yaml says. Raises CatalogError for a broken one.
+    """
     size = checkpoint.native_size
-    return Layer(f"model {checkpoint.name}", {"width": size, "height": size})
+    file = checkpoint.path / SETTINGS_FILE
+    own = _own_settings(file) if file.is_file() else {}
+    return Layer(f"model {checkpoint.name}", {"width": size, "height": size, **own})
+
+
+def _own_settings(file: Path) -> dict[str, Any]:
+    try:
+        values = read_mapping(file)
+    except YamlError as error:
+        raise CatalogError(str(error)) from None
+    for name in NOT_OF_A_MODEL:
+        if name in values:
+            raise CatalogError(f"{file}: “{name}” is not a model's to set; take the line out")
+    try:
+        build(GenerateParams, values, str(file))
+    except ParamError as error:
+        raise CatalogError(str(error)) from None
+    return values
 
 
 def _candidates(models: Path) -> Iterator[Path]:

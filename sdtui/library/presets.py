@@ -27,9 +27,9 @@ from sdtui.params.layers import Layer, Settings
 
 from .atomic import create_bytes, replace_bytes
 from .places import Places
+from .strict_yaml import YamlError, read_mapping
 
 SCHEMA = 1
-MAX_FILE_BYTES, MAX_DEPTH = 64 << 10, 8
 KEYS = ("schema", "name", "about", "key", "checkpoint", "prompt_prefix", "prompt_suffix", "values")
 DIGITS = range(1, 10)
 
@@ -108,7 +108,10 @@ def find(places: Places, name: str) -> Preset:
 
 def read(path: Path, *, shipped: bool = False) -> Preset:
     """Read one file strictly. Raises PresetError."""
-    raw = _yaml(path)
+    try:
+        raw = read_mapping(path)
+    except YamlError as error:
+        raise PresetError(str(error)) from None
     for key in raw:
         if key not in KEYS:
             like = nearest(str(key), (*KEYS, *GenerateParams.model_fields))
@@ -141,36 +144,6 @@ def _text(path: Path, raw: dict[Any, Any], name: str) -> str:
     if value is not None and not isinstance(value, str):
         raise PresetError(f"{path}: {name} {value!r} must be text; put it in quotes")
     return value or ""
-
-
-def _yaml(path: Path) -> dict[Any, Any]:
-    """A YAML file as plain data: no tags, no aliases, limited size and depth."""
-    import yaml
-
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise PresetError(f"{path}: larger than {MAX_FILE_BYTES >> 10} kB, so not a preset")
-        text = path.read_text(encoding="utf-8")
-        depth = 0
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                raise PresetError(f"{path}: YAML aliases (*name) are not allowed in presets")
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                raise PresetError(f"{path}: nested too deeply")
-        loaded = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise PresetError(f"{path}: cannot be read: {error}") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        if isinstance(error, PresetError):
-            raise
-        mark = getattr(error, "problem_mark", None)
-        line = f" in line {mark.line + 1}" if mark else ""
-        raise PresetError(f"{path}: not YAML{line}: {getattr(error, 'problem', error)}") from None
-    if not isinstance(loaded, dict):
-        raise PresetError(f"{path}: a preset is a list of “name: value” lines")
-    return loaded
 
 
 def apply(preset: Preset, settings: Settings[Any]) -> Settings[Any]:
