@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from sdtui import demo
-from sdtui.formats.header import HeaderError, family_of, read_header
+from sdtui.formats.header import HeaderError
+from sdtui.formats.model_kind import UNKNOWN, ModelKind, what_is
 from sdtui.params.base import ParamError, build, nearest
 from sdtui.params.generate import GenerateParams
 from sdtui.params.layers import Layer
@@ -50,6 +51,10 @@ class Checkpoint:
     """sd15, sd2, sdxl, demo, or unknown."""
     native_size: int
     """Pixels of one side of the pictures it was trained on."""
+    kind: ModelKind = UNKNOWN
+    """Of a single file."""
+    problem: str = ""
+    """Why it cannot be loaded, as a sentence; “” when nothing is known against it."""
 
 
 def checkpoints(places: Places) -> list[Checkpoint]:
@@ -138,8 +143,14 @@ def _folder(name: str, path: Path, family: str = "") -> Checkpoint | None:
 
 
 def _file(path: Path) -> Checkpoint | None:
+    """A broken file is listed all the same: choosing it says what is wrong."""
     try:
-        family = family_of(read_header(path))
-    except (HeaderError, OSError):
-        family = "unknown"  # shown all the same: choosing it says what is wrong
-    return Checkpoint(path.stem, path, family, NATIVE_SIZE.get(family, 512))
+        kind = what_is(path)
+    except HeaderError as error:
+        return Checkpoint(path.stem, path, "unknown", 512, problem=str(error))
+    except OSError as error:
+        return Checkpoint(path.stem, path, "unknown", 512, problem=f"{path}: {error.strerror}")
+    if kind.kind != "checkpoint":
+        problem = f"{path.name} is not a checkpoint: {kind.said}"
+        return Checkpoint(path.stem, path, "unknown", 512, kind, problem)
+    return Checkpoint(path.stem, path, kind.base, NATIVE_SIZE.get(kind.base, 512), kind)
