@@ -16,8 +16,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .attention import broken_weight
-from .compat import Compat, Rule
+from . import attention
+from .compat import Compat, Rule, deviations
 from .infotext_defaults import filled
 from .styles import Style, extract_all
 
@@ -26,14 +26,17 @@ Params = dict[str, object]
 NEGATIVE = "Negative prompt:"
 MINIMUM_PAIRS = 3
 MAX_LINE = 100_000
-"""A longer line is never the parameter line (hostile texts; A1111 would sit on them for hours)."""
 MAX_KEY = 100
+"""Characters; what is longer is no parameter line and no key (see RULES)."""
 
-_KEY = rf"\w[\w \-/]{{1,{MAX_KEY}}}"
+_KEY = rf"\w[\w \-/]{{1,{MAX_KEY - 1}}}"
 _VALUE = r'("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)'
 _PAIR = re.compile(rf"({_KEY}):\s*{_VALUE}")
-_PAIR_1_6_0 = re.compile(rf"\s*([\w ]{{1,{MAX_KEY}}}):\s*{_VALUE}")
+_PAIR_A1111 = re.compile(rf"(\w[\w \-/]+):\s*{_VALUE}")
+_PAIR_1_6_0 = re.compile(rf"\s*([\w ]+):\s*{_VALUE}")
+_PAIRS: dict[Compat, re.Pattern[str]] = {"sdtui": _PAIR, "a1111-1.6.0": _PAIR_1_6_0}
 _KEY_AT_END = re.compile(rf"({_KEY})$")
+_KEY_LIKE = re.compile(r"[\w \-/]+")
 _SIZE = re.compile(r"(\d+)x(\d+)$")
 _STEPS = re.compile(r"(?:^|,\s*)(?=Steps:\s*\d+\s*(?:,|$))")
 _JSON_START = re.compile(r":\s*(?=[\[{])")
@@ -88,12 +91,13 @@ def _unquoted(value: str) -> str:
 
 
 def _pairs(line: str, compat: Compat) -> list[tuple[str, str]]:
-    return (_PAIR_1_6_0 if compat == "a1111-1.6.0" else _PAIR).findall(line)
+    return _PAIRS.get(compat, _PAIR_A1111).findall(line)
 
 
 def looks_like_parameters(line: str, compat: Compat = "sdtui") -> bool:
     """Whether a line counts as the parameter line: at least three pairs."""
-    return len(line) <= MAX_LINE and len(_pairs(line, compat)) >= MINIMUM_PAIRS
+    too_long = compat == "sdtui" and len(line) > MAX_LINE
+    return not too_long and len(_pairs(line, compat)) >= MINIMUM_PAIRS
 
 
 def _without_json(line: str) -> tuple[str, Params]:
@@ -183,14 +187,34 @@ def parse(text: str, compat: Compat = "sdtui", styles: Sequence[Style] = ()) -> 
     return Infotext(prompt, negative, _read_pairs(parameters, compat), tuple(found), compat)
 
 
+def _last_line(text: str) -> str:
+    return text.strip().split("\n")[-1]
+
+
+def _too_long(text: str) -> bool:
+    line = _last_line(text)
+    keys = (match for match in _KEY_LIKE.finditer(line) if line.startswith(":", match.end()))
+    return len(line) > MAX_LINE or any(len(key[0]) > MAX_KEY for key in keys)
+
+
 def _on_one_line(text: str) -> bool:
-    line = text.strip().split("\n")[-1]
+    line = _last_line(text)
     return looks_like_parameters(line) and _prompt_and_parameters(line) is not None
 
 
 def _trailing_lines(text: str) -> bool:
     lines = text.strip().split("\n")
     return not looks_like_parameters(lines[-1]) and _earlier_parameters(lines) is not None
+
+
+def _holds_json(text: str) -> bool:
+    parameters = _split(text.strip().split("\n"), "sdtui")[1]
+    return bool(_without_json(parameters)[1])
+
+
+def _weights_deviate(text: str) -> bool:
+    read = parse(text)
+    return any(deviations(attention.RULES, one) for one in (read.prompt, read.negative_prompt))
 
 
 RULES = (
@@ -209,11 +233,16 @@ RULES = (
         "a JSON value is read whole",
         "Civitai writes “Hashes: {…}” and “Civitai resources: […]”, whose commas A1111 takes "
         "for the ends of values",
-        lambda text: bool(_without_json(text)[1]),
+        _holds_json,
     ),
     Rule(
-        "a weight that is no number does not stop the reading",
-        "A1111 fails on a prompt with (a:1.2.3)",
-        lambda text: any(broken_weight(part) is not None for part in _prompts(text.split("\n"))),
+        "weights are read by our own rules",
+        "A1111 fails on a prompt with (a:1.2.3); here “Emphasis” is told for every prompt",
+        _weights_deviate,
+    ),
+    Rule(
+        f"a parameter line has at most {MAX_LINE} characters, a key {MAX_KEY}",
+        "a text made for it would keep A1111 busy for hours, and anybody can paste one",
+        _too_long,
     ),
 )

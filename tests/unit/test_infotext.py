@@ -70,9 +70,10 @@ def test_lines_below_the_parameters() -> None:
 
 
 def test_json_values() -> None:
-    text = 'cat\nSteps: 1, Hashes: {"lora:a": "1, 2"}, Seed: 3, Extra: [1, {"b": 2}], Size: 8x8'
+    hashes = '{"model": "9b", "lora:a": "1, 2"}'
+    text = f'cat\nSteps: 1, Hashes: {hashes}, Seed: 3, Extra: [1, {{"b": 2}}], Size: 8x8'
     params = parse(text).params
-    assert params["Hashes"] == '{"lora:a": "1, 2"}'
+    assert params["Hashes"] == hashes
     assert params["Extra"] == '[1, {"b": 2}]'
     assert (params["Seed"], params["Size-2"]) == ("3", "8")
     assert "lora" not in params and "lora" in parse(text, "a1111").params
