@@ -104,6 +104,8 @@ def _counts(n: int | None, edits: dict[str, Any]) -> dict[str, int]:
     if n is None:
         return {}
     size = max(1, int(edits.get("batch_size", 1)))
-    if n < 1 or n % size:
+    if n < 1:
+        raise UsageProblem(f"-n {n}: at least one picture")
+    if n % size:
         raise UsageProblem(f"-n {n}: give a multiple of the batch size, {size}")
     return {"batch_size": int(edits.get("batch_size", 1)), "batch_count": n // size}
