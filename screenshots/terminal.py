@@ -173,8 +173,9 @@ def draw(captured: str) -> Image.Image:
     image = Image.new("RGB", (width * CELL_W, len(lines) * CELL_H), BACKGROUND)
     brush = ImageDraw.Draw(image)
     fonts = [ImageFont.truetype(str(path), FONT_PX) for path in FONTS]
+    pen = _Pen()  # tmux leaves out what a line has in common with the end of the line before
     for row, line in enumerate(lines):
-        pen, column = _Pen(), 0
+        column = 0
         for piece in re.split(r"(\x1b\[[0-9;:]*m)", line):
             if piece.startswith("\x1b["):
                 pen.sgr([int(code or 0) for code in re.split("[;:]", piece[2:-1])])

@@ -17,6 +17,8 @@ class AppState:
 
     link: Link = "starting"
     seq: int = 0
+    version: int = 0
+    """Rises with every change, so that a widget knows whether it has shown this."""
     jobs: dict[int, p.JobView] = field(default_factory=dict)
     waiting: tuple[int, ...] = ()
     paused: bool = False
@@ -27,6 +29,7 @@ class AppState:
 
     def load(self, snapshot: p.Snapshot) -> None:
         """Begin again from a snapshot."""
+        self.version += 1
         self.link, self.seq = "attached", snapshot.seq
         self.jobs = {job.job: job for job in snapshot.jobs}
         self.waiting = tuple(job.job for job in snapshot.jobs if job.state == "queued")
@@ -45,7 +48,7 @@ class AppState:
         """Take an event in; False if it is older than the snapshot."""
         if event.seq <= self.seq:
             return False
-        self.seq = event.seq
+        self.seq, self.version = event.seq, self.version + 1
         match event:
             case p.JobQueued():
                 self.jobs[event.job.job] = event.job
@@ -67,8 +70,7 @@ class AppState:
             case p.JobCancelled():
                 self._end(event.job, "cancelled", event.time_s)
             case p.JobFailed():
-                stopped = getattr(event, "interrupted", False)
-                self._end(event.job, "interrupted" if stopped else "failed", event.time_s)
+                self._end(event.job, event.state, event.time_s)
                 self._change(event.job, error=event.error)
             case p.ModelChanged():
                 self.model = event.model
@@ -79,6 +81,12 @@ class AppState:
     def add_picture(self, path: str) -> None:
         """Put a picture at the head of the latest ones."""
         self.pictures = [path, *(old for old in self.pictures if old != path)][:PICTURES_KEPT]
+
+    def add_older(self, paths: list[str]) -> None:
+        """Put pictures behind those that are known, newest first."""
+        known = set(self.pictures)
+        older = [path for path in paths if path not in known]
+        self.pictures = [*self.pictures, *older][:PICTURES_KEPT]
 
     def _change(self, number: int, **values: object) -> None:
         job = self.jobs.get(number)

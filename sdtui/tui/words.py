@@ -5,11 +5,9 @@ from __future__ import annotations
 from sdtui.backend.protocol import JobView, Progress
 
 GIB = 1 << 30
-STATES = {
-    "queued": "waiting", "running": "running", "done": "done", "failed": "failed",
-    "cancelled": "cancelled", "interrupted": "interrupted",
+MARKS = {
+    "queued": "·", "running": "▶", "done": "✓", "failed": "✗", "cancelled": "–", "interrupted": "!",
 }  # fmt: skip
-MARKS = {"queued": "·", "running": "▶", "done": "✓", "failed": "✗", "cancelled": "–", "interrupted": "!"}
 
 
 def seconds(value: float | None) -> str:
@@ -28,11 +26,11 @@ def gib(value: int) -> str:
     return f"{value / GIB:.1f}"
 
 
-def bar(share: float, width: int) -> str:
-    """A bar of eighths, `width` cells."""
-    eighths = round(max(0.0, min(1.0, share)) * width * 8)
-    full, part = divmod(eighths, 8)
-    return ("█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")).ljust(width)
+def bar(share: float, width: int, kind: str) -> list[tuple[str, str]]:
+    """A bar of `width` cells, in half cells."""
+    halves = round(max(0.0, min(1.0, share)) * width * 2)
+    full, half = divmod(halves, 2)
+    return [("━" * full + "╸" * half, kind), ("━" * (width - full - half), "track")]
 
 
 def phase(progress: Progress) -> str:
@@ -43,16 +41,17 @@ def phase(progress: Progress) -> str:
             "decoding": "decoding", "saving": "saving"}[progress.phase]  # fmt: skip
 
 
-def job_line(job: JobView) -> str:
-    """A running job in one line."""
+def job_parts(job: JobView, width: int) -> list[tuple[str, str]]:
+    """A running job in one row of at most `width` cells: what is dropped first stands last."""
     progress = job.progress
-    parts = [phase(progress)]
-    if progress.phase in ("sampling", "decoding") and progress.steps:
-        share = min(1.0, progress.step / progress.steps)
-        parts = [bar(share, 16), f"step {progress.step:>3}/{progress.steps}"]
-        parts.append(f"{progress.steps_per_s:5.1f} it/s")
-        if progress.eta_s is not None:
-            parts.append(f"{seconds(progress.eta_s)} left".rjust(10))
+    if progress.phase not in ("sampling", "decoding") or not progress.steps:
+        return [("▶ ", "key"), (phase(progress), "")]
+    share = min(1.0, progress.step / progress.steps)
+    texts = [f"{progress.step:>3}/{progress.steps}", f"{progress.steps_per_s:5.1f} it/s"]
+    if progress.eta_s is not None:
+        texts.append(f"{seconds(progress.eta_s)} left".rjust(10))
     if progress.images > 1:
-        parts.append(f"picture {min(progress.image + 1, progress.images)}/{progress.images}")
-    return "  ".join(parts)
+        texts.append(f"picture {min(progress.image + 1, progress.images)} of {progress.images}")
+    rest = "  ".join(texts)
+    room = max(8, min(30, width - len(rest) - 4))
+    return [*bar(share, room, "key"), ("  ", ""), (rest, "")]

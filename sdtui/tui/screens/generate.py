@@ -1,0 +1,179 @@
+"""F2: prompt and parameters on the left, the picture on the right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import TextArea
+
+from sdtui.params.layers import Settings
+from sdtui.tui import importing
+from sdtui.tui.messages import (
+    FieldChosen,
+    InfotextPasted,
+    PictureChosen,
+    ValueEdited,
+    ValueReset,
+)
+from sdtui.tui.pictures.picture import Picture
+from sdtui.tui.widgets.canvas import Caption
+from sdtui.tui.widgets.field_help import FieldHelp
+from sdtui.tui.widgets.filmstrip import Filmstrip
+from sdtui.tui.widgets.form import ParamForm
+from sdtui.tui.widgets.prompt import PromptEditor
+from sdtui.tui.widgets.status import JobRow, QueueRow
+
+from .workspace import Workspace
+
+EXAMPLE = "What the picture should show, e.g. 1girl, long hair, blue hair, smile"
+
+
+class GenerateScreen(Workspace):
+    """Write a prompt, see the picture."""
+
+    TITLE_HERE = "Generate"
+    CSS_PATH = "generate.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (140, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._in_view: tuple[str | None, int] = (None, 0)
+
+    def compose_body(self) -> ComposeResult:
+        settings = self.sdtui.settings
+        with Horizontal(id="body"):
+            with Vertical(id="left"):
+                yield PromptEditor(
+                    settings.value("prompt"), title="Prompt", placeholder=EXAMPLE, id="prompt"
+                )
+                yield PromptEditor(
+                    settings.value("negative_prompt"), title="Negative prompt",
+                    placeholder="What it should not show", id="negative_prompt",
+                )  # fmt: skip
+                yield ParamForm(
+                    settings, self.sdtui.choices, unfolded=self.sdtui.session.unfolded, id="form"
+                )
+                yield FieldHelp(id="help")
+            with Vertical(id="right"):
+                yield Picture(id="picture")
+                yield Caption(id="canvas")
+                yield JobRow(id="job")
+                yield QueueRow(id="queue")
+            yield Filmstrip(id="strip")
+
+    def on_mount(self) -> None:
+        self.query_one("#prompt").focus()
+        form = self.query_one(ParamForm)
+        form.border_title = "Parameters"
+        self._explain(form.rows.field.name)
+
+    # ------------------------------------------------------------ the picture
+
+    def tell(self) -> None:
+        super().tell()
+        state = self.sdtui.state
+        self.query_one(JobRow).tell(state, self._hint())
+        self.query_one(QueueRow).tell(state)
+        self._show_picture()
+
+    def _hint(self) -> str:
+        if self.sdtui.state.pictures:
+            return "ctrl+j makes the picture"
+        return "Write a prompt; ctrl+j makes the picture"
+
+    def _show_picture(self) -> None:
+        state, caption = self.sdtui.state, self.caption
+        running = state.running
+        path = caption.chosen
+        if path is None and running is not None and running.preview:
+            self._look(running.preview, running.progress.step)
+            caption.tell(state, f"unfinished: {running.title}")
+        else:
+            path = path or (state.pictures[0] if state.pictures else None)
+            self._look(path, 0)
+            caption.tell(state, described(path))
+        self.query_one(Filmstrip).tell(state.pictures, path)
+
+    def _look(self, path: str | None, step: int) -> None:
+        """Show a file; a preview is the same file with another content at each step."""
+        if (path, step) != self._in_view:
+            self._in_view = path, step
+            self.query_one("#picture", Picture).show(path)
+
+    def on_picture_chosen(self, event: PictureChosen) -> None:
+        event.stop()
+        self.caption.choose(event.path)
+        self._show_picture()
+
+    @property
+    def picture_in_view(self) -> str | None:
+        """The finished picture that is looked at: the chosen one, else the newest."""
+        pictures = self.sdtui.state.pictures
+        return self.caption.chosen or (pictures[0] if pictures else None)
+
+    @property
+    def caption(self) -> Caption:
+        return self.query_one(Caption)
+
+    # ------------------------------------------------------------ the settings
+
+    @property
+    def unfolded(self) -> bool:
+        return self.query_one(ParamForm).rows.unfolded
+
+    def insert(self, editor: str, text: str) -> None:
+        """Put text where the cursor of an editor is."""
+        self.query_one(f"#{editor}", PromptEditor).insert(text)
+
+    def show_settings(self, settings: Settings[Any]) -> None:
+        """Show these settings in editors and form."""
+        for name in ("prompt", "negative_prompt"):
+            self.query_one(f"#{name}", PromptEditor).put(str(settings.value(name)))
+        form = self.query_one(ParamForm)
+        form.show(settings)
+        self._explain(form.rows.field.name)
+
+    def _explain(self, name: str, problem: str = "") -> None:
+        self.query_one(FieldHelp).tell(self.sdtui.settings, name, problem)
+
+    def show_problem(self, name: str, problem: str) -> None:
+        """Go to a field and say what is wrong with it."""
+        if name in ("prompt", "negative_prompt"):
+            self.query_one(f"#{name}").focus()
+        else:
+            self.query_one(ParamForm).go_to(name)
+        self.call_after_refresh(self._explain, name, problem)
+
+    def on_infotext_pasted(self, event: InfotextPasted) -> None:
+        event.stop()
+        importing.offer(self.sdtui, event.text, pasted_into=event.into)
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        name = event.text_area.id or ""
+        if event.text_area.text != self.sdtui.settings.value(name):
+            self.sdtui.change(self.sdtui.settings.edit(**{name: event.text_area.text}))
+
+    def on_field_chosen(self, event: FieldChosen) -> None:
+        event.stop()
+        self._explain(event.name, event.problem)
+
+    def on_value_edited(self, event: ValueEdited) -> None:
+        event.stop()
+        self.sdtui.edit(event.name, event.value)
+
+    def on_value_reset(self, event: ValueReset) -> None:
+        event.stop()
+        self.sdtui.change(self.sdtui.settings.without_edit(event.name))
+        self.show_settings(self.sdtui.settings)
+
+
+def described(path: str | None) -> str:
+    """A picture's name and the folder it lies in."""
+    if path is None:
+        return ""
+    where = Path(path)
+    return f"{where.parent.name}/{where.name}"

@@ -1,0 +1,61 @@
+"""What every full screen shares: top bar, machine row, footer, and a focus that paints little."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.app import ComposeResult
+from textual.reactive import Reactive
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from sdtui.tui.messages import StateChanged
+from sdtui.tui.widgets.status import MonitorRow, TopBar
+
+if TYPE_CHECKING:
+    from sdtui.tui.app import SdtuiApp
+
+SCREENS = [("F2", "Generate"), ("F7", "Queue")]
+LEAST_COLUMNS, LEAST_ROWS = 60, 18
+
+
+class Workspace(Screen[None]):
+    """Base of the screens on the function keys."""
+
+    TITLE_HERE = ""
+    # Textual repaints the whole screen when the focus moves; the focused widgets do it themselves.
+    focused = Reactive(None, repaint=False)
+    DEFAULT_CSS = """
+    Workspace > TopBar { background: $surface; }
+    """
+
+    @property
+    def sdtui(self) -> SdtuiApp:
+        return cast("SdtuiApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield TopBar(id="top")
+        yield from self.compose_body()
+        yield MonitorRow(id="monitor")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def compose_body(self) -> ComposeResult:
+        """What lies between the top bar and the machine's row."""
+        yield from ()
+
+    def tell(self) -> None:
+        """Show the state as it is now."""
+        state = self.sdtui.state
+        self.query_one(TopBar).tell(state, self.TITLE_HERE, SCREENS)
+        self.query_one(MonitorRow).tell(state)
+
+    def on_screen_resume(self) -> None:
+        self.tell()
+
+    def on_resize(self) -> None:
+        self.tell()
+
+    def on_state_changed(self, event: StateChanged) -> None:
+        event.stop()
+        if self.is_mounted:
+            self.tell()

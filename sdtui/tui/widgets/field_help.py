@@ -1,0 +1,77 @@
+"""What the field under the cursor does, where its value came from, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.cells import cell_len
+from textual.strip import Strip
+
+from sdtui.params.base import ParamSpec, specs
+from sdtui.params.layers import DEFAULT, EDIT, Settings
+
+from .form import shown
+from .line import LineWidget, Part
+
+
+class FieldHelp(LineWidget):
+    """A few rows of plain words."""
+
+    DEFAULT_CSS = "FieldHelp { height: 4; }"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self._parts: list[Part] = []
+
+    def tell(self, settings: Settings[Any], name: str, problem: str = "") -> None:
+        """Explain the field `name`, or the problem with what was typed there."""
+        spec = specs(settings.model)[name]
+        if problem:
+            parts: list[Part] = [(problem, "bad"), (" ".join(("", range_of(spec))), "dim")]
+        else:
+            parts = [(spec.help, ""), (f" {range_of(spec)} {origin(spec, settings)}", "dim")]
+        if parts != self._parts:
+            self._parts = parts
+            self.refresh()
+
+    @property
+    def plain(self) -> str:
+        return "".join(text for text, _ in self._parts)
+
+    def render_line(self, y: int) -> Strip:
+        rows = wrapped(self._parts, max(10, self.size.width - 2))
+        if y >= len(rows):
+            return Strip.blank(self.size.width, self.rich_style)
+        return self.strip_of([(" ", ""), *rows[y]], self.size.width)
+
+
+def range_of(spec: ParamSpec) -> str:
+    if spec.minimum is None or spec.maximum is None:
+        return ""
+    return f"{spec.minimum:g} to {spec.maximum:g}{' ' + spec.unit if spec.unit else ''}."
+
+
+def origin(spec: ParamSpec, settings: Settings[Any]) -> str:
+    """“Set by you; preset Draft has 8.”"""
+    source = settings.source(spec.name)
+    below = settings.without_edit(spec.name)
+    if source == EDIT:
+        where = below.source(spec.name)
+        return f"Set by you; {where} has {shown(spec, below.value(spec.name))}."
+    return "The default." if source == DEFAULT else f"From {source}."
+
+
+def wrapped(parts: list[Part], width: int) -> list[list[Part]]:
+    """The words of `parts` in rows of at most `width` cells."""
+    rows: list[list[Part]] = [[]]
+    used = 0
+    for text, kind in parts:
+        for word in text.split():
+            length = cell_len(word)
+            if used and used + 1 + length > width:
+                rows.append([])
+                used = 0
+            lead = " " if used else ""
+            rows[-1].append((lead + word, kind))
+            used += len(lead) + length
+    return rows

@@ -1,0 +1,64 @@
+"""The editors of the prompt and of the negative prompt."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.binding import Binding
+from textual.widgets import TextArea
+
+from sdtui.tui.messages import InfotextPasted
+
+
+def is_settings(text: str) -> bool:
+    """Whether a pasted text carries a picture's settings and not only a prompt."""
+    if "Steps: " not in text:
+        return False
+    from sdtui.formats import infotext
+
+    return "Steps" in infotext.parse(text).params
+
+
+class PromptEditor(TextArea):
+    """A text area that knows a picture's settings when they are pasted into it."""
+
+    BINDINGS = [
+        Binding("escape", "leave", "Leave", show=False),
+        Binding("ctrl+e", "edit_outside", "Open in $EDITOR", show=False),
+    ]
+
+    def __init__(self, text: str, *, title: str, placeholder: str, id: str) -> None:
+        super().__init__(
+            text, id=id, soft_wrap=True, tab_behavior="focus", placeholder=placeholder,
+            show_line_numbers=False, highlight_cursor_line=False, compact=True,
+        )  # fmt: skip
+        self.border_title = title
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        if is_settings(event.text):
+            event.prevent_default()
+            event.stop()
+            self.post_message(InfotextPasted(event.text, self.id or ""))
+        else:
+            await super()._on_paste(event)
+            event.prevent_default()
+
+    def action_paste(self) -> None:
+        if is_settings(self.app.clipboard):
+            self.post_message(InfotextPasted(self.app.clipboard, self.id or ""))
+        else:
+            super().action_paste()
+
+    def put(self, text: str) -> None:
+        """Replace the whole text, as one step that ctrl+z takes back."""
+        if text != self.text:
+            self.replace(text, (0, 0), self.document.end)
+            self.move_cursor(self.document.end)
+
+    def action_leave(self) -> None:
+        self.screen.focus_next("#canvas")
+
+    def action_edit_outside(self) -> None:
+        """The prompt in $EDITOR."""
+        from sdtui.tui.editor import edit_text
+
+        self.put(edit_text(self.app, self.text))
