@@ -69,8 +69,9 @@ def generate(model: Model, params: GenerateParams, hooks: Hooks) -> Timings:
     timings = Timings()
     hooks.phase("text")
     started = time.perf_counter()
-    context = text.encode(model, params.prompt, params.clip_skip)
-    negative = text.encode(model, params.negative_prompt, params.clip_skip)
+    options = text.TextOptions(params.clip_skip, params.emphasis)
+    context = text.encode(model, [params.prompt], options)
+    negative = text.encode(model, [params.negative_prompt], options)
     timings.text_s = time.perf_counter() - started
 
     sampler = samplers.get(params.sampler)

@@ -108,6 +108,7 @@ def from_params(
         "VAE": vae[0] if vae else None,
         "Clip skip": params.clip_skip if params.clip_skip > 1 else None,
         "RNG": params.random_source if params.random_source != "GPU" else None,
+        "Emphasis": params.emphasis if params.emphasis != "Original" else None,
         **(extra or {}),
         "Version": version,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Params, param
-from .names import RandomSource, Sampler, Schedule
+from .names import Emphasis, RandomSource, Sampler, Schedule
 
 MAX_SEED = 2**32 - 1
 PICTURE, SAMPLING, MANY, FILES, EXACT = "Picture", "Sampling", "How many", "Files", "Exactness"
@@ -67,6 +67,10 @@ class GenerateParams(Params):
     clip_skip: int = param(
         1, label="Clip skip", group=EXACT, minimum=1, maximum=12, infotext="Clip skip", folded=True,
         help="Which layer of the text encoder is read; 2 for SD 1.5 anime models, no use in SDXL.",
+    )
+    emphasis: Emphasis = param(
+        "Original", label="Emphasis", group=EXACT, infotext="Emphasis", folded=True,
+        help="How (weights) act: Original keeps the mean, No norm suits SDXL, None shows brackets.",
     )
     random_source: RandomSource = param(
         "NV", label="Random source", group=EXACT, infotext="RNG", folded=True,

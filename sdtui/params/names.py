@@ -47,6 +47,8 @@ Schedule = Literal[
 
 RandomSource = Literal["NV", "CPU", "GPU"]
 
+Emphasis = Literal["Original", "No norm", "Ignore", "None"]
+
 SAMPLERS: tuple[str, ...] = get_args(Sampler)
 SCHEDULES: tuple[str, ...] = get_args(Schedule)
 RANDOM_SOURCES: tuple[str, ...] = get_args(RandomSource)

@@ -1,0 +1,74 @@
+"""Prompts cut into chunks, scheduled and expanded, against A1111's own functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from sdtui.diffusion.text import emphasise
+from sdtui.formats import chunks, clip_bpe
+from sdtui.formats.attention import RULES as ATTENTION_RULES
+from sdtui.formats.attention import parse_attention
+from sdtui.formats.compat import deviations
+from tests.vectors_path import load
+
+pytestmark = pytest.mark.vectors
+CHUNKS = load("generation/prompt_chunks.json")
+EMBEDDINGS = {
+    "easynegative": 8, "bad-hands-5": 2, "EasyNegativeV2": 16, "ng_deepnegative_v1_75t": 75,
+    "easy": 1,
+}  # fmt: skip
+"""What the recorded originals had: the file's `source` line names them."""
+
+
+def _note(case: dict[str, Any]) -> str:
+    return str(case["note"]).replace(" ", "_")
+
+
+def _packed(case: dict[str, Any], compat: Any) -> dict[str, Any]:
+    bpe, ids = clip_bpe.clip(), CHUNKS["ids"]
+    names = chunks.EmbeddingNames(EMBEDDINGS, bpe)
+    back = case["comma_padding_backtrack"]
+    packed = chunks.pack(parse_attention(case["prompt"], compat), bpe, bpe.comma, names, back, compat)
+    rows = []
+    for chunk in packed.chunks:
+        tokens, multipliers = chunk.padded(ids["bos"], ids["eos"], ids["eos"])
+        slots = [{"offset": s.offset, "name": s.name, "vectors": s.vectors} for s in chunk.slots]
+        rows.append({"tokens": tokens, "multipliers": multipliers, "embeddings": slots})
+    target = -(-max(packed.token_count, 1) // chunks.CHUNK) * chunks.CHUNK
+    return {"token_count": packed.token_count, "target_count": target, "chunks": rows}
+
+
+@pytest.mark.parametrize("case", CHUNKS["cases"], ids=_note)
+def test_chunks(case: dict[str, Any]) -> None:
+    wanted = {key: case[key] for key in case.keys() - {"note", "prompt", "comma_padding_backtrack"}}
+    for row in wanted["chunks"]:
+        row["multipliers"] = [pytest.approx(value, rel=1e-9) for value in row["multipliers"]]
+    assert _packed(case, "a1111") == wanted
+    bpe = clip_bpe.clip()
+    given = (case["prompt"], bpe, bpe.comma, chunks.EmbeddingNames(EMBEDDINGS, bpe),
+             case["comma_padding_backtrack"])  # fmt: skip
+    if not deviations(ATTENTION_RULES, case["prompt"]) and not deviations(chunks.RULES, given):
+        assert _packed(case, "sdtui") == wanted
+
+
+def test_the_ids_of_the_vocabulary() -> None:
+    bpe = clip_bpe.clip()
+    vocabulary = bpe.vocabulary
+    assert CHUNKS["ids"] == {
+        "bos": vocabulary[clip_bpe.START], "eos": vocabulary[clip_bpe.END], "comma": bpe.comma,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CHUNKS["emphasis"]["modes"], ids=lambda case: case["mode"])
+def test_emphasis(case: dict[str, Any]) -> None:
+    recorded = CHUNKS["emphasis"]
+    z = ((torch.arange(77 * 3, dtype=torch.float32) + 1) / 100 - 0.7).reshape(1, 77, 3)
+    multipliers = torch.ones(1, 77)
+    for position, value in recorded["multipliers"].items():
+        multipliers[0, int(position)] = value
+    result = emphasise(z, multipliers, case["mode"])
+    assert result.flatten()[:12].tolist() == pytest.approx(case["first12"], rel=1e-5, abs=1e-6)
+    assert float(result.mean()) == pytest.approx(case["mean"], rel=1e-5)
