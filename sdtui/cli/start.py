@@ -38,4 +38,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     app = SdtuiApp(places, abilities, arguments.pictures)
     app.run()
+    if app.failure is not None:
+        raise app.failure
     return app.return_code or DONE

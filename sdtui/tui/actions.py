@@ -59,11 +59,11 @@ class Actions:
     async def action_pause(self) -> None:
         await self._app.tell_backend(p.Resume() if self._app.state.paused else p.Pause())
 
-    def look_at(self, path: str) -> None:
+    def look_at(self, image: p.SavedImage) -> None:
         """Show a picture on the Generate screen."""
-        self._app.state.add_older([path])
+        self._app.state.add_older([image])
         self._app.show_screen("generate")
-        self._app.generate_screen.caption.choose(path)
+        self._app.generate_screen.caption.choose(image.path)
         self._app.generate_screen.caption.focus()
 
     def action_zoom(self) -> None:
@@ -183,7 +183,8 @@ class Actions:
 
         app = self._app
         lines = log_tail(app.places, 200) or ["The log is empty."]
-        app.push_screen(Ask("The backend's log", str(app.places.log_file), {}, more="\n".join(lines)))
+        where = str(app.places.log_file)
+        app.push_screen(Ask("The backend's log", where, {}, more="\n".join(lines)))
 
     def action_restart(self) -> None:
         """Attach again, starting a backend if none runs."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import os
+import signal
+import threading
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from textual.app import App, SystemCommand
@@ -24,7 +27,7 @@ from .pictures.abilities import Abilities
 from .pictures.painter import Painter
 from .screens.generate import GenerateScreen
 from .screens.queue import QueueScreen
-from .state import PICTURES_KEPT, AppState
+from .state import PICTURES_KEPT, AppState, Known
 from .themes import DARK, LIGHT, THEMES
 
 SAVE_AFTER_S = 1.0
@@ -67,10 +70,16 @@ class SdtuiApp(actions.Actions, App[None]):
         bright = LIGHT.name if self.abilities.dark is False else DARK.name
         self.theme = self.session.theme if self.session.theme in known else bright
         self.push_screen("generate")
+        self._heed_signals()
         if self._remark:
             self.notify(self._remark, severity="warning", timeout=10)
         self.follow()
         self.run_worker(self._read_gallery, thread=True)
+
+    def _heed_signals(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGHUP, self._hung_up)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
 
     def follow(self) -> None:
         """Attach to the backend, starting one if none runs."""
@@ -80,11 +89,11 @@ class SdtuiApp(actions.Actions, App[None]):
     def _read_gallery(self) -> None:
         from sdtui.library.gallery import Gallery
 
-        paths = [picture.path for picture in Gallery(self.places).latest(PICTURES_KEPT)]
-        self.call_from_thread(self._add_pictures, paths)
+        pictures = Gallery(self.places).latest(PICTURES_KEPT)
+        self.call_from_thread(self._add_pictures, pictures)
 
-    def _add_pictures(self, paths: list[str]) -> None:
-        self.state.add_older(paths)
+    def _add_pictures(self, pictures: Sequence[Known]) -> None:
+        self.state.add_older(pictures)
         self._changed()
 
     async def on_unmount(self) -> None:
@@ -92,6 +101,21 @@ class SdtuiApp(actions.Actions, App[None]):
         if self._following is not None:
             self._following.cancel()
         self.painter.close()
+
+    @property
+    def failure(self) -> Exception | None:
+        """The error that ended the program, None if it was ended by a person."""
+        return self._exception
+
+    def _print_error_renderables(self) -> None:
+        # Textual would print a traceback over the terminal; the command line says a sentence and
+        # writes the traceback to the log.
+        self._exit_renderables.clear()
+
+    def _hung_up(self, *_: object) -> None:
+        """The line has dropped: end at once. Not by the loop, which may wait for the terminal."""
+        self.save_session()
+        os._exit(128 + signal.SIGHUP)
 
     # ------------------------------------------------------------ what the link tells
 
@@ -150,7 +174,6 @@ class SdtuiApp(actions.Actions, App[None]):
         return with_model(self.places, settings, str(settings.value("checkpoint")))
 
     def save_session(self) -> None:
-        self.session.unfolded = self.generate_screen.unfolded
         try:
             session.save(self.places, self.session)
         except OSError as error:

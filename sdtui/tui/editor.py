@@ -24,7 +24,5 @@ def edit_text(app: App[object], text: str) -> str:
         except SuspendNotSupported:
             app.notify("An editor cannot be opened in this terminal", severity="warning")
         except (OSError, subprocess.CalledProcessError, UnicodeDecodeError) as error:
-            app.notify(
-                f"{command[0]} did not work: {error}. Set EDITOR to yours", severity="error"
-            )
+            app.notify(f"{command[0]} did not work: {error}. Set EDITOR to yours", severity="error")
     return text

@@ -66,7 +66,8 @@ class Link:
     async def ask(self, command: p.Command) -> p.Reply:
         """Send a command. Raises BackendError (refused, gone, not there)."""
         if self._client is None:
-            raise BackendError(p.ErrorInfo(what="The backend does not run", hint="ctrl+r starts it"))
+            error = p.ErrorInfo(what="The backend does not run", hint="ctrl+r starts it")
+            raise BackendError(error)
         return await self._client.ask(command)
 
     def _end(self, error: BackendError | PlaceError) -> None:

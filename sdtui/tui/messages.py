@@ -40,6 +40,13 @@ class FieldChosen(Message):
 
 
 @dataclass
+class FormUnfolded(Message):
+    """A person wants all fields shown, or the few again."""
+
+    unfolded: bool
+
+
+@dataclass
 class InfotextPasted(Message):
     """Text with a picture's settings was pasted into the prompt."""
 

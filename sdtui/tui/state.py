@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from sdtui.backend import protocol as p
 
 Link = Literal["starting", "attached", "gone"]
 PICTURES_KEPT = 60
+
+
+class Known(Protocol):
+    """What is known of a picture: of the protocol's SavedImage and of the gallery's Picture."""
+
+    path: str
+    width: int
+    height: int
+    seed: int
 
 
 @dataclass
@@ -26,6 +36,8 @@ class AppState:
     monitor: p.MonitorReading | None = None
     pictures: list[str] = field(default_factory=list)
     """Paths of the latest pictures, newest first."""
+    about: dict[str, str] = field(default_factory=dict)
+    """What is known of a picture: size and seed, in words."""
 
     def load(self, snapshot: p.Snapshot) -> None:
         """Begin again from a snapshot."""
@@ -64,7 +76,7 @@ class AppState:
                 job = self.jobs.get(event.job)
                 if job is not None:
                     self._change(event.job, images=(*job.images, event.image))
-                self.add_picture(event.image.path)
+                self.add_picture(event.image)
             case p.JobFinished():
                 self._end(event.job, "done", event.time_s)
             case p.JobCancelled():
@@ -78,15 +90,23 @@ class AppState:
                 self.monitor = event.reading
         return True
 
-    def add_picture(self, path: str) -> None:
+    def add_picture(self, image: Known) -> None:
         """Put a picture at the head of the latest ones."""
-        self.pictures = [path, *(old for old in self.pictures if old != path)][:PICTURES_KEPT]
+        rest = [path for path in self.pictures if path != image.path]
+        self._keep([image.path, *rest], [image])
 
-    def add_older(self, paths: list[str]) -> None:
-        """Put pictures behind those that are known, newest first."""
-        known = set(self.pictures)
-        older = [path for path in paths if path not in known]
-        self.pictures = [*self.pictures, *older][:PICTURES_KEPT]
+    def add_older(self, images: Sequence[Known]) -> None:
+        """Put pictures behind those that are there, newest first."""
+        there = set(self.pictures)
+        older = [image for image in images if image.path not in there]
+        self._keep([*self.pictures, *(image.path for image in older)], older)
+
+    def _keep(self, paths: list[str], images: Sequence[Known]) -> None:
+        self.pictures = paths[:PICTURES_KEPT]
+        self.about |= {
+            image.path: f"{image.width}x{image.height}  seed {image.seed}" for image in images
+        }
+        self.about = {path: self.about[path] for path in self.pictures}
 
     def _change(self, number: int, **values: object) -> None:
         job = self.jobs.get(number)

@@ -22,7 +22,10 @@ class ImportText(Dialog[str]):
     ImportText VerticalScroll { height: auto; max-height: 24; }
     ImportText #remarks { color: $warning; height: auto; margin-top: 1; }
     """
-    BINDINGS = [Binding("enter", "take('apply')", "Apply"), Binding("t", "take('text')", "Text only")]
+    BINDINGS = [
+        Binding("enter", "take('apply')", "Apply"),
+        Binding("t", "take('text')", "Text only"),
+    ]
 
     def __init__(
         self, old: Settings[GenerateParams], new: Settings[GenerateParams], remarks: list[str],

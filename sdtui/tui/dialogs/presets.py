@@ -67,7 +67,8 @@ class Presets(Dialog[Preset]):
         if self._presets:
             options.highlighted = start
         else:
-            self.query_one("#about", Static).update("There are no presets yet: s saves the first one.")
+            text = "There are no presets yet: s saves the first one."
+            self.query_one("#about", Static).update(text)
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         preset = self._presets[event.option_index]

@@ -13,6 +13,7 @@ from sdtui.params.layers import Settings
 from sdtui.tui import importing
 from sdtui.tui.messages import (
     FieldChosen,
+    FormUnfolded,
     InfotextPasted,
     PictureChosen,
     ValueEdited,
@@ -36,8 +37,6 @@ class GenerateScreen(Workspace):
 
     TITLE_HERE = "Generate"
     CSS_PATH = "generate.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (140, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +58,7 @@ class GenerateScreen(Workspace):
                 )
                 yield FieldHelp(id="help")
             with Vertical(id="right"):
-                yield Picture(id="picture")
+                yield Picture(id="picture", empty="Write a prompt, then ctrl+j makes the picture.")
                 yield Caption(id="canvas")
                 yield JobRow(id="job")
                 yield QueueRow(id="queue")
@@ -76,14 +75,9 @@ class GenerateScreen(Workspace):
     def tell(self) -> None:
         super().tell()
         state = self.sdtui.state
-        self.query_one(JobRow).tell(state, self._hint())
+        self.query_one(JobRow).tell(state)
         self.query_one(QueueRow).tell(state)
         self._show_picture()
-
-    def _hint(self) -> str:
-        if self.sdtui.state.pictures:
-            return "ctrl+j makes the picture"
-        return "Write a prompt; ctrl+j makes the picture"
 
     def _show_picture(self) -> None:
         state, caption = self.sdtui.state, self.caption
@@ -95,7 +89,7 @@ class GenerateScreen(Workspace):
         else:
             path = path or (state.pictures[0] if state.pictures else None)
             self._look(path, 0)
-            caption.tell(state, described(path))
+            caption.tell(state, described(path, state.about))
         self.query_one(Filmstrip).tell(state.pictures, path)
 
     def _look(self, path: str | None, step: int) -> None:
@@ -120,10 +114,6 @@ class GenerateScreen(Workspace):
         return self.query_one(Caption)
 
     # ------------------------------------------------------------ the settings
-
-    @property
-    def unfolded(self) -> bool:
-        return self.query_one(ParamForm).rows.unfolded
 
     def insert(self, editor: str, text: str) -> None:
         """Put text where the cursor of an editor is."""
@@ -161,6 +151,10 @@ class GenerateScreen(Workspace):
         event.stop()
         self._explain(event.name, event.problem)
 
+    def on_form_unfolded(self, event: FormUnfolded) -> None:
+        event.stop()
+        self.sdtui.session.unfolded = event.unfolded
+
     def on_value_edited(self, event: ValueEdited) -> None:
         event.stop()
         self.sdtui.edit(event.name, event.value)
@@ -171,9 +165,9 @@ class GenerateScreen(Workspace):
         self.show_settings(self.sdtui.settings)
 
 
-def described(path: str | None) -> str:
-    """A picture's name and the folder it lies in."""
+def described(path: str | None, about: dict[str, str]) -> str:
+    """A picture's folder, name, size and seed."""
     if path is None:
         return ""
     where = Path(path)
-    return f"{where.parent.name}/{where.name}"
+    return "  ".join(filter(None, (f"{where.parent.name}/{where.name}", about.get(path, ""))))

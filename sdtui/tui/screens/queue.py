@@ -43,7 +43,6 @@ class QueueScreen(Workspace):
 
     TITLE_HERE = "Queue"
     CSS_PATH = "queue.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]
     BINDINGS = [Binding("escape", "app.go('generate')", "Back", show=False)]
 
     def __init__(self) -> None:
@@ -101,7 +100,7 @@ class QueueScreen(Workspace):
         number = self._under()
         job = self.sdtui.state.jobs.get(number) if number is not None else None
         if job is not None and job.images:
-            self.sdtui.look_at(job.images[-1].path)
+            self.sdtui.look_at(job.images[-1])
 
     async def action_cancel(self) -> None:
         if (number := self._under()) is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from textual.app import ComposeResult
 from textual.reactive import Reactive
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.widgets import Footer, Static
 
 from sdtui.tui.messages import StateChanged
 from sdtui.tui.widgets.status import MonitorRow, TopBar
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from sdtui.tui.app import SdtuiApp
 
 SCREENS = [("F2", "Generate"), ("F7", "Queue")]
-LEAST_COLUMNS, LEAST_ROWS = 60, 18
+LEAST = 60, 16
+"""Columns and rows below which the screens would be of no use."""
 
 
 class Workspace(Screen[None]):
@@ -25,8 +26,13 @@ class Workspace(Screen[None]):
     TITLE_HERE = ""
     # Textual repaints the whole screen when the focus moves; the focused widgets do it themselves.
     focused = Reactive(None, repaint=False)
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (LEAST[0], "-narrow"), (100, "-normal"), (140, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST[1], "-low"), (30, "-high")]
     DEFAULT_CSS = """
     Workspace > TopBar { background: $surface; }
+    Workspace > #too-small { display: none; height: 1fr; padding: 1 2; color: $warning; }
+    Workspace.-tiny > #body, Workspace.-flat > #body { display: none; }
+    Workspace.-tiny > #too-small, Workspace.-flat > #too-small { display: block; }
     """
 
     @property
@@ -36,6 +42,7 @@ class Workspace(Screen[None]):
     def compose(self) -> ComposeResult:
         yield TopBar(id="top")
         yield from self.compose_body()
+        yield Static(id="too-small", markup=False)
         yield MonitorRow(id="monitor")
         yield Footer(show_command_palette=False, compact=True)
 
@@ -53,6 +60,11 @@ class Workspace(Screen[None]):
         self.tell()
 
     def on_resize(self) -> None:
+        columns, rows = self.size
+        self.query_one("#too-small", Static).update(
+            f"This terminal is {columns}x{rows}; sdtui needs {LEAST[0]}x{LEAST[1]}. "
+            "Make it larger or its letters smaller. Work goes on meanwhile; ctrl+q quits."
+        )
         self.tell()
 
     def on_state_changed(self, event: StateChanged) -> None:

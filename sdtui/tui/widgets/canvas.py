@@ -45,8 +45,10 @@ class Caption(Line, can_focus=True):
         self._pictures = state.pictures
         if self.chosen is not None and self.chosen not in self._pictures:
             self.choose(None)
-        at = f" {self._pictures.index(self.chosen) + 1}/{len(self._pictures)} " if self.chosen else " "
-        self.put((at, "key"), (text, ""))
+        at = ""
+        if self.chosen is not None:
+            at = f"{self._pictures.index(self.chosen) + 1}/{len(self._pictures)} "
+        self.put((" " + at, "key"), (text, ""))
 
     def choose(self, path: str | None) -> None:
         """Look at this picture; None = at what is made now."""

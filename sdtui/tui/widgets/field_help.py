@@ -27,7 +27,7 @@ class FieldHelp(LineWidget):
         """Explain the field `name`, or the problem with what was typed there."""
         spec = specs(settings.model)[name]
         if problem:
-            parts: list[Part] = [(problem, "bad"), (" ".join(("", range_of(spec))), "dim")]
+            parts: list[Part] = [(problem[0].upper() + problem[1:] + ".", "bad")]
         else:
             parts = [(spec.help, ""), (f" {range_of(spec)} {origin(spec, settings)}", "dim")]
         if parts != self._parts:

@@ -48,8 +48,9 @@ class Filmstrip(Widget):
         first = 0
         if self._chosen in self._paths:
             first = max(0, self._paths.index(self._chosen) - room + 1)
-        window = self._paths[first : first + room]
-        for frame, path in zip(frames[:room], [*window, *[None] * (room - len(window))], strict=True):
+        window: list[str | None] = [*self._paths[first : first + room]]
+        window += [None] * (room - len(window))
+        for frame, path in zip(frames[:room], window, strict=True):
             frame.show(path)
             frame.set_class(path is not None and path == self._chosen, "chosen")
 

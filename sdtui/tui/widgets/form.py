@@ -20,7 +20,7 @@ from textual.widgets import Input
 
 from sdtui.params.base import ParamError, ParamSpec, build, specs
 from sdtui.params.layers import DEFAULT, EDIT, Settings
-from sdtui.tui.messages import FieldChosen, ValueEdited, ValueReset
+from sdtui.tui.messages import FieldChosen, FormUnfolded, ValueEdited, ValueReset
 
 from .line import LineWidget, Part
 
@@ -55,7 +55,8 @@ def stepped(spec: ParamSpec, value: Any, by: int, *, big: bool, choices: list[st
     new = value + by * step
     if grain and value % grain:  # from 500 up to 504, not to 508
         new = (value // grain + (by > 0)) * grain
-    new = min(max(new, spec.minimum or new), spec.maximum or new) if spec.minimum is not None else new
+    if spec.minimum is not None and spec.maximum is not None:
+        new = min(max(new, spec.minimum), spec.maximum)
     return int(new) if spec.kind == "int" else round(float(new), 6)
 
 
@@ -193,6 +194,7 @@ class Rows(LineWidget, ScrollView, can_focus=True):
         self._fit()
         self.cursor = names.index(name) if name in names else 0
         self.refresh()
+        self.post_message(FormUnfolded(self.unfolded))
 
     def action_type(self) -> None:
         spec = self.field
@@ -251,7 +253,7 @@ class ParamForm(Vertical):
         """Let the value under the cursor be typed."""
         spec = self.rows.field
         value = self.rows.settings.value(spec.name)
-        label = min(LABEL_WIDTH, self.size.width // 2) + 1
+        label = min(LABEL_WIDTH, self.size.width // 2)  # its padding is the space before the value
         self.typing.styles.offset = (label, self.rows.cursor - self.rows.scroll_offset.y)
         self.typing.styles.width = self.size.width - label
         self.typing.value = f"{value:g}" if spec.kind == "float" else str(value)

@@ -40,8 +40,7 @@ def _link(state: AppState) -> Part:
 class JobRow(Line):
     """What the job in work does: step, it/s, time left."""
 
-    def tell(self, state: AppState, hint: str) -> None:
-        """`hint` stands there while nothing is made."""
+    def tell(self, state: AppState) -> None:
         job = state.running
         if job is not None:
             return self.put(*words.job_parts(job, self.size.width))
@@ -51,7 +50,7 @@ class JobRow(Line):
             return self.put((f"{len(state.waiting)} waiting; {what}", "warn"))
         if last is not None and last.state in ("failed", "interrupted") and last.error is not None:
             return self.put((f"✗ {last.error}", "bad"))
-        return self.put((hint, "dim"))
+        return self.put(("ctrl+j makes the picture", "dim"))
 
 
 class QueueRow(Line):
