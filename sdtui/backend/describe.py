@@ -1,65 +1,42 @@
-"""What is written into a picture and its name: the infotext, the PNG, the words of the patterns."""
+"""What is written into a picture and its name: the infotext, the PNG, the facts for patterns."""
 
 from __future__ import annotations
 
-import hashlib
 import io
-from functools import lru_cache
-from pathlib import Path
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sdtui import __version__
-from sdtui.params.generate import GenerateParams
+from sdtui.formats.filenames import Facts
+from sdtui.formats.infotext import format_infotext
+from sdtui.formats.infotext_fields import from_params
+from sdtui.formats.sampler_names import SAMPLER_TRAITS
+from sdtui.params.generate import MAX_SEED, GenerateParams
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from sdtui.diffusion.load import Model
+NamedModel = tuple[str, str | None]
+"""The name of the model in use, and the first ten digits of its hash if they are known."""
 
 
-def fields(params: GenerateParams, model: Model, seed: int) -> dict[str, object]:
-    """The parameter line's keys and values in A1111's order (reference: A1111 1.10)."""
+def infotext(params: GenerateParams, model: NamedModel, seed: int) -> str:
+    """The settings of one picture as A1111 writes them."""
     from sdtui.diffusion import schedules
 
-    found: dict[str, object] = {"Steps": params.steps, "Sampler": params.sampler}
-    found |= schedules.infotext(params.schedule, params.sampler)
-    found |= {
-        "CFG scale": f"{params.cfg_scale:g}",
-        "Seed": seed,
-        "Size": f"{params.width}x{params.height}",
-        "Model hash": model_hash(model.path),
-        "Model": model.name,
-    }
-    if params.clip_skip > 1:
-        found["Clip skip"] = params.clip_skip
-    if params.random_source != "GPU":
-        found["RNG"] = params.random_source
-    found["Version"] = f"sdtui {__version__}"
-    return found
-
-
-def model_hash(path: Path) -> str:
-    """First 10 hex digits of the sha256 of the file (of the U-Net's, for a diffusers folder)."""
-    file = path
-    if path.is_dir():
-        file = next(iter(sorted((path / "unet").glob("*.safetensors"))), path)
-    status = file.stat()
-    return _hash(file, status.st_size, status.st_mtime_ns) if file.is_file() else ""
-
-
-@lru_cache(maxsize=16)
-def _hash(file: Path, size: int, mtime_ns: int) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()[:10]
-
-
-def infotext(params: GenerateParams, model: Model, seed: int) -> str:
-    line = ", ".join(f"{k}: {v}" for k, v in fields(params, model, seed).items())
-    negative = f"\nNegative prompt: {params.negative_prompt}" if params.negative_prompt else ""
-    return f"{params.prompt}{negative}\n{line}"
+    by_timesteps = SAMPLER_TRAITS[params.sampler].by_timesteps
+    pairs = from_params(
+        params.model_copy(update={"checkpoint": model[0]}),
+        seed,
+        model_hash=model[1],
+        extra={} if by_timesteps else schedules.infotext(params.schedule, params.sampler),
+        version=f"sdtui {__version__}",
+    )
+    return format_infotext(params.prompt, params.negative_prompt, pairs)
 
 
 def png(image: Image, text: str) -> bytes:
+    """The picture as PNG with the text where A1111 looks for it (“parameters”)."""
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
@@ -69,5 +46,26 @@ def png(image: Image, text: str) -> bytes:
     return buffer.getvalue()
 
 
-def pattern_values(params: GenerateParams, model: Model, seed: int, index: int) -> dict[str, object]:
-    return {"seed": seed}
+def facts(params: GenerateParams, model: NamedModel, seed: int, index: int, image: Image) -> Facts:
+    """What patterns of names can say of picture `index` of the job, which ends now."""
+    return Facts(
+        seed=seed,
+        now=datetime.now().astimezone(),
+        prompt=params.prompt,
+        negative_prompt=params.negative_prompt,
+        steps=params.steps,
+        cfg_scale=params.cfg_scale,
+        sampler=params.sampler,
+        schedule=params.schedule,
+        width=image.width,
+        height=image.height,
+        clip_skip=params.clip_skip,
+        model_name=model[0],
+        model_hash=model[1] or "",
+        batch_size=params.batch_size,
+        batch_count=params.batch_count,
+        index=index,
+        first_seed=params.seed,
+        last_seed=(params.seed + params.images - 1) % (MAX_SEED + 1),
+        pixels=image.tobytes,
+    )

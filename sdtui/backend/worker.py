@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdtui.library import catalog, outputs
 from sdtui.library.atomic import replace_quickly
+from sdtui.library.hashes import Hashing
 from sdtui.library.places import Places
 from sdtui.params.generate import MAX_SEED, GenerateParams
 
@@ -124,7 +125,7 @@ class GenerateRunner:
         if self._model is None:
             try:
                 model = load_model(
-                    name, wanted.path, wanted.family, self._torch_device,
+                    wanted.name, wanted.path, wanted.family, self._torch_device,
                     lambda part: work.phase("loading", part),
                 )  # fmt: skip
             except LoadError as error:
@@ -152,12 +153,14 @@ class _Work:
         self.ticks: list[float] = []
         self.model: Model
         self.factors: Tensor
+        self.hashing: Hashing
 
     def make(self, model: Model, factors: Tensor) -> None:
         from sdtui.diffusion.pipeline import Hooks, generate
 
         self.model, self.factors = model, factors
         self._fits(model)
+        self.hashing = Hashing(self.places, model.path)
         hooks = Hooks(
             phase=self.phase, step=self.step, image=self.save, check=self.check,
             notice=lambda text: self.report(Notice(text=text, level="warning")),
@@ -222,12 +225,13 @@ class _Work:
         )
 
     def save(self, image: Image, seed: int) -> None:
-        text = describe.infotext(self.params, self.model, seed)
-        values = describe.pattern_values(self.params, self.model, seed, self.done)
+        model = (self.model.name, self.hashing.short())
+        text = describe.infotext(self.params, model, seed)
+        facts = describe.facts(self.params, model, seed, self.done, image)
         try:
             path = outputs.save_picture(
                 self.places, describe.png(image, text), self.params.folder_pattern,
-                self.params.filename_pattern, values,
+                self.params.filename_pattern, facts,
             )  # fmt: skip
         except OSError as error:
             raise JobError(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import contextlib
+from dataclasses import dataclass
 
-from sdtui.params.base import ParamError, Problem, build, specs
+from sdtui.params.base import ParamError, ParamSpec, build, specs
 from sdtui.params.generate import GenerateParams
 
 from . import sampler_names
@@ -116,60 +117,125 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Something an infotext says that is not applied, or not as it stands."""
+
+    key: str
+    """A1111's key."""
+    value: str
+    why: str
+    """A plain sentence without a full stop."""
+    matters: bool = True
+    """The picture may come out differently for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Imported:
     """An infotext as values of our schema."""
 
     values: dict[str, object]
-    """Field -> value, each valid by itself."""
-    problems: list[Problem] = field(default_factory=list)
-    """What the text says and our schema refuses, with the reason."""
-    unused: dict[str, object] = field(default_factory=dict)
-    """What the text says and we have no field for."""
+    """Field of `GenerateParams` -> value, each valid by itself. What the text does not mention is
+    not in here and stays as it is."""
+    ignored: tuple[Ignored, ...] = ()
+    """In the order of the text."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """A line for everything that may make another picture."""
+        return [f"{one.key}: {one.value}: {one.why}" for one in self.ignored if one.matters]
 
 
-ALWAYS_IMPORTED = ("Clip skip", "RNG")
-"""Keys that mean something where they are missing too (1, GPU)."""
+MEANT_WHERE_MISSING = ("Clip skip", "RNG", "Emphasis")
+"""Keys that mean something where they are missing too (1, GPU; Original if there are weights)."""
+BY_OTHER_MEANS = ("Sampler", "Schedule type", "Negative prompt")
+INFORMATION = frozenset({
+    "Version", "User", "Model hash", "VAE hash", "Lora hashes", "TI hashes", "Hashes", "App",
+    "Backend", "Pipeline", "Parser", "Operations", "Batch index", "Batch size", "Created Date",
+    "Civitai resources", "Civitai metadata", "Hypernet hash", "Hypernet", "Hypernet strength",
+})  # fmt: skip
+"""Keys that tell of the picture and set nothing (a hypernetwork becomes a tag in the prompt)."""
+AS_IT_IS = {
+    "ENSD": 0, "Variation seed strength": 0, "Schedule min sigma": 0, "Schedule max sigma": 0,
+    "Beta schedule alpha": 0.6, "Beta schedule beta": 0.6, "Eta": 1, "Token merging ratio": 0,
+}  # fmt: skip
+"""Keys that ask, with this value, for nothing but what is done anyway."""
+OLD_WAYS = {
+    "Downcast alphas_cumprod": "A1111 before 1.7 rounded the noise levels; the picture differs",
+    "Old prompt editing timelines": "A1111 before 1.6 counted [from:to:when] otherwise",
+    "Pad conds v0": "A1111 before 1.6 cut a long negative prompt for this sampler",
+}
 
 
 def to_values(infotext: Infotext) -> Imported:
-    """The values for `GenerateParams` that an infotext holds.
+    """The values for `GenerateParams` that an infotext holds, and what of it is left out.
 
     Text without settings gives its prompt only. Where the settings name no random source, it is
-    GPU, no clip skip means 1: that is what the picture was made with.
+    GPU, no clip skip means 1: that is what the picture was made with. The checkpoint is the name
+    in the text; `sdtui.library.imports` finds the one on this machine.
     """
-    values: dict[str, object] = {"prompt": infotext.prompt}
     if not infotext.params:
-        return Imported(values)
-    values["negative_prompt"] = infotext.negative_prompt
-    params, used, problems = infotext.filled(), {"Sampler", "Schedule type"}, list[Problem]()
-    values["prompt"] = params["Prompt"]
-    for name, spec in specs(GenerateParams).items():
-        key = spec.infotext
-        if key is None or key in ("Sampler", "Schedule type", "Negative prompt"):
+        return Imported({"prompt": infotext.prompt})
+    params = infotext.filled()
+    values: dict[str, object] = {
+        "prompt": params["Prompt"], "negative_prompt": infotext.negative_prompt,
+    }  # fmt: skip
+    ignored: list[Ignored] = []
+    fields = {spec.infotext: spec for spec in specs(GenerateParams).values() if spec.infotext}
+    for key, spec in fields.items():
+        if key in BY_OTHER_MEANS or key not in params:
             continue
-        if key in infotext.params or key in ALWAYS_IMPORTED:
-            used.add(key)
-            _take(name, spec.kind, params[key], values, problems)
+        if key in infotext.params or key in MEANT_WHERE_MISSING:
+            ignored += _take(key, spec, params[key], values)
     if "Sampler" in infotext.params or "Schedule type" in infotext.params:
         applied = apply(infotext)
         values["sampler"], values["schedule"] = applied.sampler, applied.scheduler
-    unused = {key: value for key, value in infotext.params.items() if key not in used}
-    return Imported(values, problems, unused)
+        ignored += _unknown_names(infotext, applied)
+    hires = _is_hires(infotext)
+    for key, value in params.items():
+        if key not in fields and (key in infotext.params or (value is True and key in OLD_WAYS)):
+            ignored += _no_field(key, str(value), hires)
+    places = {key: place for place, key in enumerate(infotext.params)}
+    ignored.sort(key=lambda one: places.get(one.key, len(places)))
+    return Imported(values, tuple(ignored))
 
 
-def _take(
-    name: str, kind: str, given: object, values: dict[str, object], problems: list[Problem]
-) -> None:
-    """Put one value into `values` as its field's type, or a sentence into `problems`."""
+def _take(key: str, spec: ParamSpec, given: object, values: dict[str, object]) -> list[Ignored]:
+    """Put one value into `values` as its field's type; what is wrong with it."""
     value: object = given
+    with contextlib.suppress(ValueError):
+        if spec.kind in ("int", "float"):
+            value = int(str(given)) if spec.kind == "int" else float(str(given))
     try:
-        value = int(str(given)) if kind == "int" else float(str(given)) if kind == "float" else given
-    except ValueError:
-        pass
-    try:
-        build(GenerateParams, {name: value})
+        build(GenerateParams, {spec.name: value})
     except ParamError as error:
-        problems.extend(error.problems)
-    else:
-        values[name] = value
+        return [Ignored(key, str(given), "; ".join(map(str, error.problems)))]
+    values[spec.name] = value
+    return []
+
+
+def _unknown_names(infotext: Infotext, applied: Applied) -> list[Ignored]:
+    sampler = str(infotext.params.get("Sampler", applied.sampler))
+    schedule = str(infotext.params.get("Schedule type", AUTOMATIC))
+    unknown = []
+    if not sampler_names.knows_sampler(sampler):
+        why = f"there is no sampler of this name; it is {applied.sampler} instead"
+        unknown.append(Ignored("Sampler", sampler, why))
+    if not sampler_names.knows_schedule(schedule):
+        why = f"there is no schedule of this name; it is {applied.scheduler} instead"
+        unknown.append(Ignored("Schedule type", schedule, why))
+    return unknown
+
+
+def _no_field(key: str, value: str, hires: bool) -> list[Ignored]:
+    """Why a pair without a field of ours is left out; nothing if it asks for nothing."""
+    if key in INFORMATION:
+        return [Ignored(key, value, "tells of the picture and sets nothing", matters=False)]
+    if key in OLD_WAYS:
+        return [Ignored(key, value, OLD_WAYS[key])]
+    if key == "Denoising strength" and not hires:
+        return [Ignored(key, value, "belongs to img2img; here the picture starts from noise")]
+    with contextlib.suppress(ValueError, KeyError):
+        if float(value) == AS_IT_IS[key]:
+            return []
+    return [Ignored(key, value, "sdtui has no such setting")]

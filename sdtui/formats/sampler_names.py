@@ -147,6 +147,16 @@ def _by_spelling(sampler: str) -> tuple[str, str | None] | None:
     return None
 
 
+def knows_sampler(name: str) -> bool:
+    """Whether a sampler's name, in whose spelling ever and with a schedule or not, is known."""
+    return _by_a1111(name, None)[2] or _by_spelling(name) is not None
+
+
+def knows_schedule(name: str) -> bool:
+    """Whether a schedule's name is known, in whose spelling ever."""
+    return name in _LABELS or _folded(name) in _SCHEDULE_SPELLINGS
+
+
 Names = tuple[str | None, str | None]
 
 

@@ -79,6 +79,10 @@ class Places:
     def thumbs(self) -> Path:
         return self.cache / "thumbs"
 
+    @property
+    def hash_cache(self) -> Path:
+        return self.cache / "hashes.json"
+
     @cached_property
     def socket(self) -> Path:
         """At most 60 bytes however long the home's path is."""
@@ -95,10 +99,14 @@ class Places:
                     f"cannot make the folder {folder}: {error.strerror}. "
                     "Choose another place with --home DIR or SDTUI_HOME"
                 ) from None
-        if not os.access(self.home, os.W_OK):
-            raise PlaceError(
-                f"cannot write in {self.home}. Choose another place with --home DIR or SDTUI_HOME"
-            )
+        # Before any work is done: a picture that cannot be saved is time lost. Models may lie on a
+        # disk that is read only.
+        for folder in (self.home, self.outputs, self.log_file.parent):
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PlaceError(
+                    f"cannot write in {folder}. Make it writable, or choose another place with "
+                    "--home DIR or SDTUI_HOME"
+                )
         return self
 
     def prepare_socket_folder(self) -> Path:

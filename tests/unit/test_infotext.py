@@ -2,33 +2,78 @@
 
 from __future__ import annotations
 
+import random
 import time
+from typing import Any
 
 import pytest
 
+from sdtui.backend import describe
 from sdtui.formats import infotext_apply
 from sdtui.formats.infotext import RULES, format_infotext, parse
 from sdtui.formats.infotext_apply import apply, to_values
-from sdtui.formats.infotext_fields import from_params, hires_pairs, ordered
+from sdtui.formats.infotext_fields import from_params, hires_pairs, ordered, written_schedule
 from sdtui.formats.versions import older, parse_version
+from sdtui.params.base import specs
 from sdtui.params.generate import GenerateParams
 
+FIELDS = [name for name, spec in specs(GenerateParams).items() if spec.infotext]
 OURS = GenerateParams(
     prompt="1girl, (park:1.2)\nsecond line", negative_prompt="bad, worse: worst",
     checkpoint="my, model", width=640, height=448, steps=28, cfg_scale=5.5, sampler="Euler a",
-    schedule="Karras", seed=7, clip_skip=2,
+    schedule="Karras", seed=7, clip_skip=2, emphasis="No norm", random_source="CPU",
 )  # fmt: skip
 
 
 def test_our_own_text_comes_back_as_the_same_settings() -> None:
-    text = format_infotext(
-        OURS.prompt, OURS.negative_prompt, from_params(OURS, 7, version="sdtui 0.1")
-    )
+    text = describe.infotext(OURS, (OURS.checkpoint, "0123456789"), 7)
+    for field in FIELDS:
+        assert getattr(OURS, field) != specs(GenerateParams)[field].default, "nothing is tested"
     imported = to_values(parse(text))
-    assert imported.problems == []
-    assert imported.unused == {"Version": "sdtui 0.1"}
     assert GenerateParams(**imported.values) == OURS
+    assert imported.warnings == []
+    assert {one.key for one in imported.ignored} == {"Version", "Model hash"}
     assert to_values(parse(text, "a1111")).values == imported.values
+
+
+PROMPTS = (
+    "", "a cat", "猫, 二匹", "(a:1.2), [b], c: d", "one\ntwo\n\nfour", "Steps: 20", '"quoted"',
+    "<lora:x:0.5> y", "a, Steps: 20, Sampler: Euler", "{a|b} [c:d:5]", "back\\slash", "é\u200d🐈",
+    "Steps: 1, Sampler: Euler, Seed: 5, Size: 64x64",
+)  # fmt: skip
+
+
+def _random_params(rng: random.Random) -> GenerateParams:
+    """Any value of every field that infotext carries."""
+    values: dict[str, Any] = {}
+    for name, spec in specs(GenerateParams).items():
+        low, high = int(spec.minimum or 0), int(spec.maximum or 0)
+        if spec.kind == "choice":
+            values[name] = rng.choice(spec.choices)
+        elif spec.kind == "int" and spec.infotext:
+            grain = spec.multiple_of or 1
+            values[name] = rng.randrange(-(-max(low, 0) // grain), high // grain + 1) * grain
+        elif spec.kind == "float" and spec.infotext:
+            values[name] = round(rng.uniform(low, high), rng.choice((0, 1, 2, 6)))
+        elif spec.kind == "prompt":
+            values[name] = rng.choice(PROMPTS)
+    values["checkpoint"] = rng.choice(("demo", "my, model", "a: b", "猫", 'x "y" z', "v1.5 (2)"))
+    return GenerateParams(**values)
+
+
+def test_any_settings_come_back_the_same() -> None:
+    rng = random.Random(1)
+    for _ in range(500):
+        params = _random_params(rng)
+        text = describe.infotext(params, (params.checkpoint, "0123456789"), params.seed)
+        for compat in ("sdtui", "a1111"):
+            values = to_values(parse(text, compat)).values
+            given = params.model_dump(include=set(FIELDS) | {"prompt"})
+            read = GenerateParams(**values).model_dump(include=set(given))
+            for settings in (given, read):
+                settings["schedule"] = written_schedule(settings["sampler"], settings["schedule"])
+            assert read == given, text
+        assert to_values(parse(text)).warnings == []
 
 
 @pytest.mark.parametrize("sampler", ["DPM++ 2M", "Euler", "DDIM", "LCM"])
@@ -54,9 +99,36 @@ def test_missing_keys_that_mean_something() -> None:
 def test_values_that_do_not_fit_are_named_and_the_rest_is_taken() -> None:
     text = "cat\nSteps: many, CFG scale: 7, Seed: 5, Size: 513x512, RNG: dice"
     imported = to_values(parse(text))
-    assert {problem.key for problem in imported.problems} == {"steps", "width", "random_source"}
+    assert [one.key for one in imported.ignored] == ["Steps", "Size-1", "RNG"]
+    assert imported.warnings[1] == (
+        "Size-1: 513: width 513 is not a multiple of 8: use 512 or 520"
+    )
     assert imported.values["height"] == 512 and imported.values["cfg_scale"] == 7.0
 
+
+@pytest.mark.parametrize(
+    ("pair", "warns"),
+    [
+        ("Sampler: Restart", False),
+        ("Sampler: k_dpm_2_a", False),
+        ("Sampler: Undefined", True),
+        ("Schedule type: kl_optimal", False),
+        ("Schedule type: Turbo", True),
+        ("ENSD: 0", False),
+        ("ENSD: 31337", True),
+        ("Denoising strength: 0.4", True),
+        ("Denoising strength: 0.4, Hires upscale: 2", True),
+        ("User: me", False),
+        ('Hashes: {"a": 1}', False),
+        ("ADetailer model: face", True),
+        ("Version: v1.5.0", True),  # rounded its noise levels
+        ("Version: v1.10.1", False),
+    ],
+)
+def test_what_is_left_out_is_told_where_it_matters(pair: str, warns: bool) -> None:
+    imported = to_values(parse(f"cat\nSteps: 20, Seed: 5, Size: 512x512, {pair}"))
+    assert bool(imported.warnings) is warns, imported
+    assert all(one.why and one.key for one in imported.ignored)
 
 def test_one_line() -> None:
     read = parse("a cat, on a mat, Steps: 20, Sampler: Euler, Seed: 1, Size: 64x64")

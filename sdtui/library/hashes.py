@@ -1,0 +1,113 @@
+"""SHA-256 of model files, computed once: kept in the cache folder by path, size and time of change.
+
+A checkpoint of 7 GB takes 8 s from a fast disk, so `Hashing` does it in a thread of low priority
+while the first picture is being drawn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from .atomic import replace_quickly
+from .places import Places
+
+log = logging.getLogger(__name__)
+
+SHORT = 10
+"""Digits that A1111 shows and writes (its “AutoV2” hash)."""
+NICE = 10
+_lock = threading.Lock()
+
+
+def hashed_file(path: Path) -> Path:
+    """The file that stands for a model: itself, or the U-Net's weights of a diffusers folder."""
+    if not path.is_dir():
+        return path
+    return next(iter(sorted((path / "unet").glob("*.safetensors"))), path)
+
+
+def known_hash(places: Places, path: Path) -> str | None:
+    """The SHA-256 of a model as 64 digits if it was computed before and the file is the same."""
+    file = hashed_file(path)
+    try:
+        size, changed = _state(file)
+    except OSError:
+        return None
+    entry = _load(places).get(str(file))
+    return entry[2] if entry and entry[:2] == [size, changed] else None
+
+
+def model_hash(places: Places, path: Path) -> str:
+    """The SHA-256 of a model as 64 digits, computed if need be. Raises OSError."""
+    if known := known_hash(places, path):
+        return known
+    file = hashed_file(path)
+    size, changed = _state(file)
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    _keep(places, file, [size, changed, digest])
+    return digest
+
+
+class Hashing:
+    """The hash of one model, on its way."""
+
+    def __init__(self, places: Places, path: Path) -> None:
+        self._digest = known_hash(places, path)
+        self._thread: threading.Thread | None = None
+        if self._digest is None:
+            # A daemon: the end of the program need not wait for it.
+            self._thread = threading.Thread(
+                target=self._compute, args=(places, path), name="hash", daemon=True
+            )
+            self._thread.start()
+
+    def _compute(self, places: Places, path: Path) -> None:
+        # On Linux niceness belongs to the thread.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        try:
+            self._digest = model_hash(places, path)
+        except OSError as error:
+            log.warning("no hash of %s: %s", path, error)
+
+    def short(self) -> str | None:
+        """The first ten digits, waited for; None if the file could not be read."""
+        if self._thread is not None:
+            self._thread.join()
+        return self._digest[:SHORT] if self._digest else None
+
+
+def _state(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _load(places: Places) -> dict[str, Any]:
+    """The kept hashes; a file that cannot be read is as good as none."""
+    try:
+        kept = json.loads(places.hash_cache.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(kept, dict):
+        return {}
+    return {path: entry for path, entry in kept.items() if _is_entry(entry)}
+
+
+def _is_entry(entry: Any) -> bool:
+    return isinstance(entry, list) and [type(part) for part in entry] == [int, int, str]
+
+
+def _keep(places: Places, file: Path, entry: list[Any]) -> None:
+    with _lock:
+        kept = {path: old for path, old in _load(places).items() if Path(path).exists()}
+        kept[str(file)] = entry
+        try:
+            replace_quickly(places.hash_cache, json.dumps(kept, indent=0).encode())
+        except OSError as error:
+            log.warning("the hash of %s could not be kept: %s", file, error)
