@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import shutil
 import signal
@@ -58,6 +59,12 @@ def _local(arguments: argparse.Namespace, places: Places, params: GenerateParams
     from sdtui.backend.__main__ import QUIET
     from sdtui.backend.local import run_local
 
+    # What a backend would write into its log, tracebacks too, does not belong on the screen.
+    logging.basicConfig(
+        filename=places.terminal_log, level=logging.INFO, encoding="utf-8",
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )  # fmt: skip
+    logging.captureWarnings(True)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     talk = Talk(paths=not arguments.json)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shutil
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -70,10 +71,11 @@ def _rows(name: str, check: Check, places: Places) -> list[Row]:
 
 def _print(rows: list[Row]) -> None:
     width = max(len(row.name) for row in rows)
+    columns = min(100, max(60, shutil.get_terminal_size((100, 24)).columns))
     for row in rows:
         lead = f"{row.level:<8} {row.name:<{width}}  "
         lines = textwrap.wrap(
-            printable(row.text), 100, initial_indent=lead, subsequent_indent=" " * len(lead),
+            printable(row.text), columns, initial_indent=lead, subsequent_indent=" " * len(lead),
             break_long_words=False, break_on_hyphens=False,
         )  # fmt: skip
         print("\n".join(lines))
