@@ -27,7 +27,7 @@ class Actions:
 
     # ------------------------------------------------------------ pictures
 
-    async def action_generate(self) -> None:
+    def action_generate(self) -> None:
         """Queue a job with the present settings."""
         app = self._app
         if len(app.screen_stack) > 2:
@@ -37,27 +37,28 @@ class Actions:
             return
         app.save_session()
         app.generate_screen.caption.choose(None)
-        await app.tell_backend(p.Enqueue(params=params.model_dump()))
+        app.send(p.Enqueue(params=params.model_dump()))
 
-    async def action_cancel(self) -> None:
+    def action_cancel(self) -> None:
         """Cancel the running job; what it has finished stays."""
         running = self._app.state.running
         if running is None:
             self._app.notify("Nothing is being made")
         else:
-            await self._app.tell_backend(p.Cancel(job=running.job))
+            self._app.send(p.Cancel(job=running.job))
 
-    async def action_cancel_all(self) -> None:
-        await self._app.tell_backend(p.CancelAll())
+    def action_cancel_all(self) -> None:
+        self._app.send(p.CancelAll())
 
-    async def action_free_model(self) -> None:
+    def action_free_model(self) -> None:
         if self._app.state.model is None:
             self._app.notify("No model is in memory")
-        elif await self._app.tell_backend(p.FreeModel()):
-            self._app.notify("The model's memory is given back after the running job")
+        else:
+            text = "The model's memory is given back after the running job"
+            self._app.send(p.FreeModel(), lambda: self._app.notify(text))
 
-    async def action_pause(self) -> None:
-        await self._app.tell_backend(p.Resume() if self._app.state.paused else p.Pause())
+    def action_pause(self) -> None:
+        self._app.send(p.Resume() if self._app.state.paused else p.Pause())
 
     def look_at(self, image: p.SavedImage) -> None:
         """Show a picture on the Generate screen."""
@@ -197,7 +198,7 @@ class Actions:
         """The backend has gone: say so, with the last lines of its log."""
         from .dialogs.ask import Ask
 
-        async def answer(key: str | None) -> None:
+        def answer(key: str | None) -> None:
             if key == "r":
                 self._app.follow()
             elif key == "q":
@@ -209,7 +210,7 @@ class Actions:
         )  # fmt: skip
         self._app.push_screen(dialog, answer)
 
-    async def action_leave(self) -> None:
+    def action_leave(self) -> None:
         """Quit; ask first when work runs or waits."""
         from .dialogs.ask import Ask
 
@@ -218,11 +219,11 @@ class Actions:
             app.exit()
             return
 
-        async def answer(key: str | None) -> None:
-            if key == "s":
-                await app.tell_backend(p.Stop(when="now"))
-            if key in ("l", "s"):
+        def answer(key: str | None) -> None:
+            if key == "l":
                 app.exit()
+            elif key == "s":
+                app.send(p.Stop(when="now"), app.exit)
 
         waiting = len(app.state.waiting)
         text = "A picture is being made" if app.state.running else "Jobs wait"

@@ -6,10 +6,10 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.screen import Screen
 
 from sdtui.backend import protocol as p
@@ -21,6 +21,7 @@ from sdtui.params.generate import GenerateParams
 from sdtui.params.layers import Settings
 
 from . import actions, keymap
+from .keys_in_order import KeysInOrder
 from .link import Link
 from .messages import StateChanged
 from .pictures.abilities import Abilities
@@ -31,9 +32,10 @@ from .state import PICTURES_KEPT, AppState, Known
 from .themes import DARK, LIGHT, THEMES
 
 SAVE_AFTER_S = 1.0
+REPLY_S = 10.0
 
 
-class SdtuiApp(actions.Actions, App[None]):
+class SdtuiApp(actions.Actions, KeysInOrder):
     """One terminal's view of the backend of one home."""
 
     CSS_PATH = "app.tcss"
@@ -137,13 +139,21 @@ class SdtuiApp(actions.Actions, App[None]):
         log = error.log_tail if isinstance(error, BackendGone) else []
         self.show_lost(str(error), log)
 
-    async def tell_backend(self, command: p.Command) -> p.Reply | None:
-        """Send a command; what is wrong is shown, and None given."""
-        try:
-            return await self.link.ask(command)
-        except BackendError as error:
-            self.notify(str(error), severity="error", markup=False)
-            return None
+    def send(self, command: p.Command, then: Callable[[], None] = lambda: None) -> None:
+        """Send a command without waiting for it; `then` is called once it is accepted."""
+
+        async def sent() -> None:
+            try:
+                async with asyncio.timeout(REPLY_S):
+                    await self.link.ask(command)
+            except BackendError as error:
+                self.notify(str(error), severity="error", markup=False)
+            except TimeoutError:
+                self.notify("The backend does not answer; its log: ctrl+p, log", severity="error")
+            else:
+                then()
+
+        self.run_worker(sent(), group="commands")
 
     # ------------------------------------------------------------ the settings
 

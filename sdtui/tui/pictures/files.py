@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import zlib
@@ -117,14 +118,18 @@ def _why(path: str, error: Exception) -> str:
 
 
 def fit(
-    size_px: tuple[int, int], box: tuple[int, int], cell_px: tuple[int, int]
+    size_px: tuple[int, int], box: tuple[int, int], cell_px: tuple[int, int], *, whole: bool = False
 ) -> tuple[int, int]:
-    """Columns and rows of the largest picture of these proportions in a box of cells."""
+    """Columns and rows of the largest picture of these proportions in a box of cells.
+
+    The nearest number of cells, or with `whole` so many that none of it is left out.
+    """
+    nearest = (lambda cells: math.ceil(cells - 0.01)) if whole else round
     (width, height), (columns, rows), (cell_w, cell_h) = size_px, box, cell_px
     scale = min(columns * cell_w / width, rows * cell_h / height)
     return (
-        max(1, min(columns, round(width * scale / cell_w))),
-        max(1, min(rows, round(height * scale / cell_h))),
+        max(1, min(columns, nearest(width * scale / cell_w))),
+        max(1, min(rows, nearest(height * scale / cell_h))),
     )
 
 

@@ -87,6 +87,7 @@ class Painter:
         self._app.app_suspend_signal.subscribe(self._app, self._suspended, immediate=True)
         self._app.app_resume_signal.subscribe(self._app, self._resumed)
         if self.abilities.tmux:
+            self._pools[0].submit(self._wrap_lines)
             self._app.run_worker(self._follow_tmux(), group="pictures", exit_on_error=False)
 
     async def paint(
@@ -169,7 +170,8 @@ class Painter:
             return Painting(stamp, (len(words), 1), words=words)
         if mode == "kitty":
             box = (min(box[0], kitty.MOST_CELLS), min(box[1], kitty.MOST_CELLS))
-        cells = files.fit(size, box, self.cell_px)
+        # The terminal keeps a picture's proportions on its cells; half blocks fill theirs.
+        cells = files.fit(size, box, self.cell_px, whole=mode == "kitty")
         if shown and (shown.stamp, shown.cells, shown.generation) == (stamp, cells, generation):
             return shown
         try:
@@ -232,6 +234,10 @@ class Painter:
         with suppress(TerminalGone):
             self._store.give_back(sent, keep=keep)
 
+    def _wrap_lines(self) -> None:
+        with suppress(TerminalGone):
+            self._write(tmux.WRAP_LINES)
+
     def _sweep(self) -> None:
         with suppress(TerminalGone):
             self._store.sweep()
@@ -267,6 +273,8 @@ class Painter:
 
     def _resumed(self, _: object) -> None:
         self._open = True
+        if self.abilities.tmux:
+            self._pools[0].submit(self._wrap_lines)
         self.renew()
 
     async def _follow_tmux(self) -> None:

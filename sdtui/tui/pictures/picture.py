@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
+from rich.style import Style
 from textual.errors import NoWidget
 from textual.strip import Strip
 from textual.widget import Widget
@@ -175,7 +176,10 @@ class Picture(Widget):
             row = y - (height - rows) // 2
             if not 0 <= row < rows:
                 return Strip.blank(width, self.rich_style)
-            return self._centred(painting.strips[row], columns, width)
+            strip = painting.strips[row]
+            if painting.sent is not None:  # beside the pixels our background shall be seen
+                strip = strip.apply_style(Style(bgcolor=self.rich_style.bgcolor))
+            return self._centred(strip, columns, width)
         text = self._problem or (painting.words if painting else self._empty)
         lines = textwrap.wrap(text, max(1, width - 2))
         line = y - max(0, height - len(lines)) // 2

@@ -29,7 +29,7 @@ class Client:
     """TERM of the client."""
     features: tuple[str, ...] = ()
     passthrough: str = ""
-    """“on”, “all” or “off”; “” in tmux before 3.3, which lets everything through."""
+    """“1”, “on”, “all” or “0”, “off”; “” in tmux before 3.3, which lets everything through."""
     visible: bool = True
     """False while another window, or another zoomed pane, covers ours."""
 
@@ -69,13 +69,18 @@ def ask() -> Client | None:
 
 def allow_passthrough(client: Client) -> bool:
     """Let sequences of our own pane through; False if tmux refuses."""
-    if client.passthrough in ("on", "all", ""):
+    if client.passthrough not in ("off", "0"):
         return True
     try:
         _tmux("set-option", "-p", *_pane(), "allow-passthrough", "on")
     except (OSError, subprocess.SubprocessError):
         return False
     return True
+
+
+WRAP_LINES = "\x1b[?7h"
+"""Textual turns line wrap off; then tmux 3.3 puts the combining characters of the last column on
+the cell before it, and a picture there loses two columns."""
 
 
 def wrap(sequence: str) -> str:

@@ -32,7 +32,7 @@ class JobList(OptionList):
         Binding("r", "screen.retry", "Make again"),
         Binding("K,shift+up", "screen.move(-1)", "Sooner", key_display="K"),
         Binding("J,shift+down", "screen.move(1)", "Later", key_display="J"),
-        Binding("p", "screen.pause", "Pause/go on"),
+        Binding("p", "app.pause", "Pause/go on"),
         Binding("X", "app.cancel_all", "Cancel all"),
         Binding("f", "app.free_model", "Free model"),
     ]
@@ -102,20 +102,18 @@ class QueueScreen(Workspace):
         if job is not None and job.images:
             self.sdtui.look_at(job.images[-1])
 
-    async def action_cancel(self) -> None:
+    def action_cancel(self) -> None:
         if (number := self._under()) is not None:
-            await self.sdtui.tell_backend(p.Cancel(job=number))
+            self.sdtui.send(p.Cancel(job=number))
 
-    async def action_retry(self) -> None:
+    def action_retry(self) -> None:
         if (number := self._under()) is not None:
-            await self.sdtui.tell_backend(p.Retry(job=number))
+            self.sdtui.send(p.Retry(job=number))
 
-    async def action_move(self, by: int) -> None:
+    def action_move(self, by: int) -> None:
         if (number := self._under()) is not None:
-            await self.sdtui.tell_backend(p.Move(job=number, by=by))
+            self.sdtui.send(p.Move(job=number, by=by))
 
-    async def action_pause(self) -> None:
-        await self.sdtui.tell_backend(p.Resume() if self.sdtui.state.paused else p.Pause())
 
 
 def line(job: p.JobView) -> str:

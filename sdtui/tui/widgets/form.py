@@ -182,6 +182,8 @@ class Rows(LineWidget, ScrollView, can_focus=True):
         value = self.settings.value(spec.name)
         new = stepped(spec, value, by, big=big, choices=self.choices_of(spec))
         if new != value:
+            # Shown at once, so that the next press of a fast finger starts from here.
+            self.show(self.settings.edit(**{spec.name: new}))
             self.post_message(ValueEdited(spec.name, new))
 
     def action_reset(self) -> None:
