@@ -22,6 +22,18 @@ def vector_file(name: str) -> Path:
     return DEFAULT / name
 
 
+def picture_file(name: str) -> Path | None:
+    """The picture of `name` ("sd-parsers/empty_image.png"): in images/ beside or among the vectors.
+
+    Pictures of other projects are not in this repository; None where they are not here.
+    """
+    roots = [DEFAULT, DEFAULT.parent.parent.parent / "shared"]
+    if chosen := os.environ.get("SDTUI_VECTORS"):
+        roots = [Path(chosen), Path(chosen).parent, *roots]
+    found = (root / "images" / name for root in roots)
+    return next((path for path in found if path.is_file()), None)
+
+
 def load(name: str) -> Any:
     """The parsed JSON of `name`."""
     return json.loads(vector_file(name).read_text(encoding="utf-8"))

@@ -166,14 +166,15 @@ def _earlier_parameters(lines: list[str]) -> int | None:
 
 def _prompts(lines: Sequence[str]) -> tuple[str, str]:
     """(prompt, negative prompt): every line stripped, empty ones kept except at the start."""
-    prompts = ["", ""]
+    prompts: tuple[list[str], list[str]] = ([], [])
     which = 0
     for line in lines:
         line = line.strip()
         if line.startswith(NEGATIVE):
             which, line = 1, line.removeprefix(NEGATIVE).strip()
-        prompts[which] += ("\n" if prompts[which] else "") + line
-    return prompts[0], prompts[1]
+        if line or prompts[which]:
+            prompts[which].append(line)
+    return "\n".join(prompts[0]), "\n".join(prompts[1])
 
 
 def parse(text: str, compat: Compat = "sdtui", styles: Sequence[Style] = ()) -> Infotext:

@@ -241,7 +241,7 @@ def test_other_programs_have_no_version(text: str | None) -> None:
         "[" * 100_000,
         "(a" * 50_000,
         "Steps: 1, " * 9_000,
-        "\n" * 100_000,
+        "x" + "\n" * 300_000 + "x",
         "aa: [1], " * 10_000,
         "x: y, " * 1_000_000,
         ": " + "[" * 90_000,
