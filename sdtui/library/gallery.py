@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from unicodedata import category
 
 from sdtui.formats import infotext
 
@@ -93,9 +94,9 @@ class Gallery:
         words = [word for word in text.split() if any(char.isalnum() for char in word)]
         if not words:
             return self.latest(limit)
-        plain = [word for word in words if word.isascii()]
         # The index knows words between spaces; languages without spaces are searched as they are.
-        other = [word for word in words if not word.isascii()]
+        other = [word for word in words if any(category(char) == "Lo" for char in word)]
+        plain = [word for word in words if word not in other]
         where = ["prompt LIKE ? ESCAPE '\\'"] * len(other)
         values = [f"%{_escaped(word)}%" for word in other]
         if plain:
@@ -149,6 +150,7 @@ class GalleryWriter(Gallery):
                     with_schema.close()
             db = open_writable(self._path, MIGRATIONS, durable=False)
             check_sound(db)
+            _check_tables(db)
             return db
         except sqlite3.OperationalError:
             raise  # locked, full, not writable: the file itself is sound
@@ -177,6 +179,7 @@ class GalleryWriter(Gallery):
         """
         db = open_writable(self._path, MIGRATIONS, durable=False)
         try:
+            _mend_words(db)
             known = {row["path"] for row in db.execute("SELECT path FROM picture")}
             gone = [path for path in known if not Path(path).exists()]
             db.executemany("DELETE FROM picture WHERE path = ?", [(path,) for path in gone])
@@ -211,6 +214,27 @@ class GalleryWriter(Gallery):
         if self._thread is not None:
             self._thread.join(5.0)
         self._db.close()
+
+
+def _check_tables(db: sqlite3.Connection) -> None:
+    """Raises sqlite3.DatabaseError if what the schema number promises is not there."""
+    try:
+        db.execute(f"SELECT {COLUMNS} FROM picture LIMIT 0")
+        db.execute("SELECT rowid FROM words LIMIT 0")
+    except sqlite3.OperationalError as error:
+        db.close()
+        raise sqlite3.DatabaseError(str(error)) from None
+
+
+def _mend_words(db: sqlite3.Connection) -> None:
+    """Make the index of words again from the prompts if the two do not agree."""
+    try:
+        db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        log.warning("the index of words is made again: %s", error)
+        db.execute("INSERT INTO words (words) VALUES ('rebuild')")
 
 
 def _insert(db: sqlite3.Connection, image: NewPicture, job: int | None, created_s: float) -> bool:
