@@ -1,27 +1,25 @@
 """A checkpoint on disk becomes a `Model` in memory. No network, ever.
 
-Diffusers folders for now: each part is loaded by itself, with a word about it before and a chance
-to cancel between parts. Same-dtype tensors stay views of the mapped file.
+Single files and diffusers folders; each part is loaded by itself, with a word about it before and
+a chance to cancel between parts. Tensors of the wanted dtype stay views of the mapped file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from .device import unet_dtype, vae_dtype
+from sdtui.formats.model_kind import ModelKind
+
+from .device import unet_dtype
 from .noise_table import NoiseTable
+from .parts import LoadError, Parts, Told
+from .stamp import Stamp
 
-Told = Callable[[str], None]
-"""Called with the name of the part about to be loaded; may raise to cancel."""
-
-
-class LoadError(Exception):
-    """The model cannot be loaded; the message says what is wrong with which file."""
+__all__ = ["LoadError", "Model", "Told", "load_model"]
 
 
 @dataclass
@@ -31,15 +29,35 @@ class Model:
     name: str
     path: Path
     family: str
+    """sd15, sd2, sdxl, refiner, or demo."""
     unet: Any
     vae: Any
-    text_encoder: Any
-    tokenizer: Any
+    text_encoders: list[Any]
+    """One; SDXL has two: CLIP-L, then OpenCLIP-G with projection. SD 2's lacks its last layer,
+    which the model was trained not to read."""
+    tokenizers: list[Any]
+    """One for each text encoder; they differ in padding."""
     table: NoiseTable
     prediction_type: str
     """epsilon, v_prediction or sample (Ho et al. 2020; Salimans & Ho 2022)."""
     device: torch.device
     dtype: torch.dtype
+    variant: str = ""
+    """inpainting, pix2pix, depth, or “” for a plain model."""
+    vae_file: Path | None = None
+    """The file that the VAE came from, where it is not the checkpoint's own."""
+    stamps: tuple[Stamp, ...] = field(default_factory=tuple)
+    """The files whose pages this model may still read."""
+
+    @property
+    def text_encoder(self) -> Any:
+        """The only one, or the first."""
+        return self.text_encoders[0]
+
+    @property
+    def tokenizer(self) -> Any:
+        """The only one, or the first."""
+        return self.tokenizers[0]
 
     @property
     def factor(self) -> int:
@@ -48,71 +66,59 @@ class Model:
 
     @property
     def channels(self) -> int:
-        return int(self.unet.config.in_channels)
+        """Of the latents."""
+        return int(self.vae.config.latent_channels)
 
 
-def load_model(name: str, path: Path, family: str, device: torch.device, told: Told) -> Model:
-    """Load a diffusers folder.
+def load_model(
+    name: str,
+    path: Path,
+    family: str,
+    device: torch.device,
+    told: Told,
+    *,
+    kind: ModelKind | None = None,
+    vae: Path | None = None,
+    text: Path | None = None,
+    dtype: torch.dtype | None = None,
+) -> Model:
+    """Load a single file or a diffusers folder.
+
+    Args:
+        kind: what a single file is, where the caller knows more than its header tells.
+        vae: a file or folder to take the VAE from, instead of the checkpoint's own.
+        text: a checkpoint or text encoder file to take the text encoders from.
+        dtype: of U-Net and text encoders; None takes what suits the device.
 
     Raises:
-        LoadError: a part is missing or broken, or the kind of file is not supported yet.
+        LoadError: a part is missing or broken, or this kind of file cannot draw.
+        Whatever `told` raises.
     """
+    from . import folder, single_file
+
     if not path.exists():
         raise LoadError(f"{path} is not there any more")
-    if not path.is_dir():
-        raise LoadError(
-            f"{path.name} is a single file ({family}); this version loads diffusers folders only"
-        )
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTokenizer
-
-    dtype = unet_dtype(device)
+    parts = Parts(device, dtype or unet_dtype(device), told)
+    source = folder.Folder(path, family) if path.is_dir() else single_file.open_file(path, kind)
+    stamps = [Stamp.of(one) for one in source.files]
     told("tokenizer")
-    tokenizer = _part(CLIPTokenizer, path, "tokenizer")
-    told("text encoder")
-    text_encoder = _part(CLIPTextModel, path, "text_encoder", dtype=dtype)
+    tokenizers = source.tokenizers()
+    other = source
+    if text is not None:
+        other = single_file.open_text(text, source.base)
+        stamps.append(Stamp.of(text))
+    encoders = other.text_encoders(parts)
     told("U-Net")
-    unet = _part(UNet2DConditionModel, path, "unet", torch_dtype=dtype)
+    unet = source.unet(parts)
     told("VAE")
-    vae = _part(AutoencoderKL, path, "vae", torch_dtype=vae_dtype(device, family))
+    if vae is not None:
+        stamps.append(Stamp.of(vae))
+    decoder = single_file.vae_from(vae, source.base, parts) if vae else source.vae(parts)
     told("device")
-    for module in (text_encoder, unet, vae):
+    for module in (*encoders, unet, decoder):
         module.eval().requires_grad_(False).to(device)
-    table, prediction_type = _schedule(path)
+    table, prediction_type = source.schedule()
     return Model(
-        name, path, family, unet, vae, text_encoder, tokenizer, table, prediction_type, device,
-        dtype,
+        name, path, family if path.is_dir() else source.base, unet, decoder, encoders, tokenizers,
+        table, prediction_type, device, parts.dtype, source.variant, vae, tuple(stamps),
     )  # fmt: skip
-
-
-def _part(kind: Any, path: Path, part: str, **options: Any) -> Any:
-    folder = path / part
-    if not folder.is_dir():
-        raise LoadError(f"{path} has no {part.replace('_', ' ')} (the folder {part}/ is missing)")
-    try:
-        return kind.from_pretrained(str(folder), local_files_only=True, **options)
-    except MemoryError:
-        raise
-    except Exception as error:  # the libraries raise all kinds for a broken file
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise LoadError(f"{folder} cannot be read: {first}") from error
-
-
-def _schedule(path: Path) -> tuple[NoiseTable, str]:
-    """The noise table and the prediction type that the model was trained with."""
-    from diffusers import DDPMScheduler
-
-    try:
-        config = DDPMScheduler.load_config(str(path), subfolder="scheduler", local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise LoadError(f"{path}/scheduler cannot be read: {error}") from error
-    prediction = str(config.get("prediction_type", "epsilon"))
-    trained = {key: config[key] for key in
-               ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas",
-                "rescale_betas_zero_snr") if key in config}  # fmt: skip
-    alphas = DDPMScheduler(**trained).alphas_cumprod
-    if (config.get("beta_schedule"), config.get("beta_start"), config.get("beta_end")) == (
-        "scaled_linear", 0.00085, 0.012,
-    ) and not config.get("rescale_betas_zero_snr"):  # fmt: skip
-        return NoiseTable.scaled_linear(), prediction
-    return NoiseTable.from_alphas_cumprod(alphas.clamp(1e-8, 1 - 1e-8)), prediction

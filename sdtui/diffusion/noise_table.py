@@ -15,6 +15,8 @@ from torch import Tensor
 
 LEVELS = 1000
 BETA_START, BETA_END = 0.00085, 0.012
+LAST_ALPHA = 4.8973451890853435e-08
+"""Instead of zero, where sigma would be infinite; A1111's and ComfyUI's value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,14 @@ class NoiseTable:
     def downcast(self) -> NoiseTable:
         """The table in half precision: A1111 before 1.7.0-225, "Downcast alphas_cumprod"."""
         return self._made(self.alphas_cumprod.half())
+
+    def zero_terminal(self) -> NoiseTable:
+        """Stretched so that the last level is pure noise (Lin et al. 2023, algorithm 1)."""
+        roots = self.alphas_cumprod.sqrt()
+        first, last = roots[0].clone(), roots[-1].clone()
+        alphas = ((roots - last) * (first / (first - last))) ** 2
+        alphas[-1] = LAST_ALPHA
+        return self._made(alphas)
 
     def every(self, stride: int) -> NoiseTable:
         """Every `stride`-th level counted from the last: the table LCM was distilled on (20)."""
