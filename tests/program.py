@@ -41,7 +41,7 @@ class Program:
         """Run one command to its end."""
         return subprocess.run(
             self.command(*words), input=stdin, capture_output=True, encoding="utf-8",
-            timeout=PATIENCE_S, env=self.environment(**environment), cwd=self.home.parent,
+            timeout=PATIENCE_S, env=self.environment(**environment),
         )  # fmt: skip
 
     def start(self, *words: str, **streams: Any) -> subprocess.Popen[str]:
@@ -52,9 +52,9 @@ class Program:
             **pipes,
         )  # fmt: skip
 
-    def json(self, *words: str, **environment: str) -> Any:
+    def json(self, *words: str, stdin: str = "", **environment: str) -> Any:
         """What a command that succeeds prints as JSON."""
-        done = self(*words, "--json", **environment)
+        done = self(*words, "--json", stdin=stdin, **environment)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -96,16 +96,28 @@ PLAIN = str.maketrans("“”‘’…–—×·→", "\"\"''.--x.>")
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code."""
     _any_locale()
-    arguments = build_parser().parse_args(argv)
+    try:
+        code = _run(argv)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader has left (`| head`); nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _run(argv: list[str] | None) -> int:
+    try:
+        arguments = build_parser().parse_args(argv)
+    except SystemExit as leaving:  # --help, --version, or words that argparse cannot use
+        return int(leaving.code or DONE)
     try:
         module = importlib.import_module(f"sdtui.cli.{MODULES[arguments.command]}")
         return int(module.run(arguments))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader has left (`| head`); nothing more can be said to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        raise
     except Exception as error:
         return _said(error, arguments.home)
 
@@ -127,7 +139,9 @@ def _any_locale() -> None:
 def print_json(data: object) -> None:
     """One JSON document on stdout, readable by a program whatever the locale is."""
     unicode = (sys.stdout.encoding or "").casefold().replace("-", "") == "utf8"
-    print(json.dumps(data, ensure_ascii=not unicode))
+    text = json.dumps(data, ensure_ascii=not unicode)
+    # The control characters that json leaves as they are would still command a terminal.
+    print(text.translate({code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}))
 
 
 def _said(error: Exception, home: str | None) -> int:

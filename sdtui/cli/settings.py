@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from sdtui.params.layers import Settings
 from . import UsageProblem
 
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-MAX_PROMPT_CHARS = 100_000
+MAX_PROMPT_BYTES = 100_000
 """Of a prompt that is read from standard input."""
 
 
@@ -88,15 +89,20 @@ def _value(spec: ParamSpec, raw: str) -> Any:
 
 
 def _prompt(text: str) -> str:
-    return _text(sys.stdin.read(MAX_PROMPT_CHARS).strip() if text == "-" else text)
-
-
-def _text(raw: str) -> str:
+    if text != "-":
+        return _text(text)
     try:
-        raw.encode()
-    except UnicodeEncodeError:
-        raise UsageProblem(f"{raw!r} is not UTF-8 text") from None
-    return raw
+        return sys.stdin.buffer.read(MAX_PROMPT_BYTES).decode().strip()
+    except UnicodeDecodeError:
+        raise UsageProblem("the prompt on standard input is not UTF-8 text") from None
+
+
+def _text(word: str) -> str:
+    """A word of the command line; it is UTF-8 even where the locale is not."""
+    try:
+        return os.fsencode(word).decode()
+    except UnicodeDecodeError:
+        raise UsageProblem(f"{word!r} is not UTF-8 text") from None
 
 
 def _counts(n: int | None, edits: dict[str, Any]) -> dict[str, int]:
