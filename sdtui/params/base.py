@@ -197,9 +197,12 @@ def _sentence(model: type[Params], error: dict[str, Any]) -> Problem:
         return Problem(key, f"{shown} is too large: the most is {_number(spec.maximum)}")
     if kind == "multiple_of":
         grain = int(context.get("multiple_of", spec.multiple_of or 1))
+        if spec.maximum is not None and value > spec.maximum:
+            return Problem(key, f"{shown} is too large: the most is {_number(spec.maximum)}")
+        if spec.minimum is not None and value < spec.minimum:
+            return Problem(key, f"{shown} is too small: the least is {_number(spec.minimum)}")
         below = int(value) // grain * grain
-        least = int(spec.minimum or 0)
-        fits = [str(size) for size in (below, below + grain) if size >= least]
+        fits = [str(size) for size in (below, below + grain)]
         return Problem(key, f"{shown} is not a multiple of {grain}: use {' or '.join(fits)}")
     expected = {
         "int": "a whole number",

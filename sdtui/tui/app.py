@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from textual.app import SystemCommand
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from sdtui.backend import protocol as p
@@ -21,6 +22,7 @@ from sdtui.params.generate import GenerateParams
 from sdtui.params.layers import Settings
 
 from . import actions, keymap
+from .harmless import Harmless
 from .keys_in_order import KeysInOrder
 from .link import Link
 from .messages import StateChanged
@@ -62,6 +64,7 @@ class SdtuiApp(actions.Actions, KeysInOrder):
         )  # fmt: skip
         self._following: asyncio.Task[None] | None = None
         self._save_timer: Any = None
+        self._harmless = Harmless()
 
     # ------------------------------------------------------------ life
 
@@ -103,6 +106,9 @@ class SdtuiApp(actions.Actions, KeysInOrder):
         if self._following is not None:
             self._following.cancel()
         self.painter.close()
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), self._harmless]
 
     @property
     def failure(self) -> Exception | None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdtui.formats import infotext, infotext_apply
-from sdtui.params.base import specs
-from sdtui.params.generate import GenerateParams
+from sdtui.library.imports import read_infotext
 
 if TYPE_CHECKING:
     from .app import SdtuiApp
@@ -20,20 +18,10 @@ def offer(app: SdtuiApp, text: str, *, pasted_into: str | None) -> None:
     """
     from .dialogs.import_text import ImportText
 
-    read = infotext_apply.to_values(infotext.parse(text))
-    remarks = [str(problem) for problem in read.problems]
-    if read.unused:
-        remarks.append("Not used here: " + ", ".join(f"{k} {v}" for k, v in read.unused.items()))
-    values = dict(read.values)
-    wanted = values.get("checkpoint")
-    if wanted is not None and wanted not in app.checkpoints:
-        remarks.append(
-            f"The checkpoint {wanted} is not here; {app.settings.value('checkpoint')} stays. "
-            f"Its file belongs into {app.places.models}/checkpoints"
-        )
-        del values["checkpoint"]
-    known = specs(GenerateParams)
-    new = app.settings.edit(**{name: value for name, value in values.items() if name in known})
+    read = read_infotext(app.places, text)
+    new = app.settings.edit(**read.values)
+    if read.values.get("checkpoint") not in (None, app.settings.value("checkpoint")):
+        new = app.suited(new)
 
     def answer(what: str | None) -> None:
         if what == "apply":
@@ -42,7 +30,7 @@ def offer(app: SdtuiApp, text: str, *, pasted_into: str | None) -> None:
         elif what == "text" and pasted_into:
             app.generate_screen.insert(pasted_into, text)
 
-    dialog = ImportText(app.settings, new, remarks, pasted=pasted_into is not None)
+    dialog = ImportText(app.settings, new, read.warnings, pasted=pasted_into is not None)
     app.push_screen(dialog, answer)
 
 

@@ -10,6 +10,13 @@ MARKS = {
 }  # fmt: skip
 
 
+def printable(text: str) -> str:
+    """The text without what a terminal would obey: control characters become “·”."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else "·" for char in text)
+
+
 def seconds(value: float | None) -> str:
     """“8 s”, “2:05”, “1:02:05”."""
     if value is None:

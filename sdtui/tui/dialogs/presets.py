@@ -41,7 +41,7 @@ class Presets(Dialog[Preset]):
     ) -> None:  # fmt: skip
         super().__init__()
         self._presets, self._problems, self._settings = presets, problems, settings
-        self._digit = digit
+        self._picked = digit
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
@@ -63,7 +63,7 @@ class Presets(Dialog[Preset]):
     def on_mount(self) -> None:
         options = self.query_one(OptionList)
         options.focus()
-        start = next((n for n, p in enumerate(self._presets) if p.key == self._digit), 0)
+        start = next((n for n, p in enumerate(self._presets) if p.key == self._picked), 0)
         if self._presets:
             options.highlighted = start
         else:
@@ -90,10 +90,10 @@ class Presets(Dialog[Preset]):
         row = next((n for n, preset in enumerate(self._presets) if preset.key == digit), None)
         if row is None:
             self.notify(f"No preset has the digit {digit}")
-        elif options.highlighted == row:
+        elif digit == self._picked and options.highlighted == row:
             self.dismiss(self._presets[row])
         else:
-            options.highlighted = row
+            self._picked, options.highlighted = digit, row
 
     def action_down(self) -> None:
         self.query_one(OptionList).action_cursor_down()

@@ -134,9 +134,9 @@ class GenerateScreen(Workspace):
         """Go to a field and say what is wrong with it."""
         if name in ("prompt", "negative_prompt"):
             self.query_one(f"#{name}").focus()
+            self._explain(name, problem)
         else:
-            self.query_one(ParamForm).go_to(name)
-        self.call_after_refresh(self._explain, name, problem)
+            self.query_one(ParamForm).go_to(name, problem)
 
     def on_infotext_pasted(self, event: InfotextPasted) -> None:
         event.stop()

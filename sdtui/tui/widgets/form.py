@@ -159,7 +159,6 @@ class Rows(LineWidget, ScrollView, can_focus=True):
 
     def on_focus(self) -> None:
         self._repaint(self.cursor)
-        self.post_message(FieldChosen(self.field.name))
 
     def on_blur(self) -> None:
         self._repaint(self.cursor)
@@ -242,14 +241,16 @@ class ParamForm(Vertical):
         """Show these settings."""
         self.rows.show(settings)
 
-    def go_to(self, name: str) -> None:
-        """Put the cursor on a field, unfolding the form if it is folded away."""
+    def go_to(self, name: str, problem: str) -> None:
+        """Put the cursor on a field and say what is wrong there, unfolding the form if need be."""
         if name not in (spec.name for spec in self.rows.fields):
             self.rows.action_unfold()
         names = [spec.name for spec in self.rows.fields]
         if name in names:
             self.rows.cursor = names.index(name)
             self.rows.focus()
+            # By the rows' own queue: after what the move had to say of the field.
+            self.rows.post_message(FieldChosen(name, problem))
 
     def type_value(self) -> None:
         """Let the value under the cursor be typed."""

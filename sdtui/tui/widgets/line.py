@@ -9,6 +9,8 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
+from sdtui.tui.words import printable
+
 Part = tuple[str, str]
 """Text and its kind: "" plain, or one of KINDS."""
 KINDS = ("dim", "key", "good", "bad", "warn", "strong", "cursor", "title", "track")
@@ -39,7 +41,9 @@ class LineWidget(Widget):
 
     def strip_of(self, parts: Iterable[Part], width: int) -> Strip:
         """The parts in one row of exactly `width` cells; what does not fit ends in “…”."""
-        strip = Strip([Segment(text, self.style_of(kind)) for text, kind in parts if text])
+        strip = Strip(
+            [Segment(printable(text), self.style_of(kind)) for text, kind in parts if text]
+        )
         if strip.cell_length > width > 0:
             strip = Strip([*strip.crop(0, width - 1), Segment("…", self.style_of("dim"))])
         return strip.adjust_cell_length(width, self.rich_style)

@@ -7,6 +7,7 @@ from textual.binding import Binding
 from textual.widgets import TextArea
 
 from sdtui.tui.messages import InfotextPasted
+from sdtui.tui.words import printable
 
 
 def is_settings(text: str) -> bool:
@@ -16,6 +17,11 @@ def is_settings(text: str) -> bool:
     from sdtui.formats import infotext
 
     return "Steps" in infotext.parse(text).params
+
+
+def cleaned(text: str) -> str:
+    """Text as an editor may hold it: nothing that a terminal would obey."""
+    return "\n".join(printable(line) for line in text.expandtabs(1).splitlines())
 
 
 class PromptEditor(TextArea):
@@ -28,7 +34,7 @@ class PromptEditor(TextArea):
 
     def __init__(self, text: str, *, title: str, placeholder: str, id: str) -> None:
         super().__init__(
-            text, id=id, soft_wrap=True, tab_behavior="focus", placeholder=placeholder,
+            cleaned(text), id=id, soft_wrap=True, tab_behavior="focus", placeholder=placeholder,
             show_line_numbers=False, highlight_cursor_line=False, compact=True,
         )  # fmt: skip
         self.border_title = title
@@ -39,8 +45,9 @@ class PromptEditor(TextArea):
             event.stop()
             self.post_message(InfotextPasted(event.text, self.id or ""))
         else:
-            await super()._on_paste(event)
+            await super()._on_paste(events.Paste(cleaned(event.text)))
             event.prevent_default()
+            event.stop()
 
     def action_paste(self) -> None:
         if is_settings(self.app.clipboard):
@@ -50,6 +57,7 @@ class PromptEditor(TextArea):
 
     def put(self, text: str) -> None:
         """Replace the whole text, as one step that ctrl+z takes back."""
+        text = cleaned(text)
         if text != self.text:
             self.replace(text, (0, 0), self.document.end)
             self.move_cursor(self.document.end)
