@@ -10,12 +10,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sdtui.formats.sampler_names import SAMPLER_TRAITS
 from sdtui.params.generate import MAX_SEED, GenerateParams
 
-from . import samplers, schedules, text, vae
+from . import samplers, schedules, vae
+from .conditioning import Conditioning, condition
 from .denoiser import Denoiser, Interrupter
 from .load import Model
 from .rng import ImageNoise
+from .text import TextOptions
 
 
 @dataclass
@@ -69,15 +72,16 @@ def generate(model: Model, params: GenerateParams, hooks: Hooks) -> Timings:
     timings = Timings()
     hooks.phase("text")
     started = time.perf_counter()
-    options = text.TextOptions(params.clip_skip, params.emphasis)
-    context = text.encode(model, [params.prompt], options)
-    negative = text.encode(model, [params.negative_prompt], options)
+    prompt, negative = _conditioning(model, params)
     timings.text_s = time.perf_counter() - started
 
     sampler = samplers.get(params.sampler)
     sigmas = schedules.sigmas_for(params.schedule, params.sampler, params.steps, model.table)
     timings.sigmas = sigmas.tolist()
-    denoiser = Denoiser(model, context, negative, params.cfg_scale, alone=params.deterministic)
+    denoiser = Denoiser(
+        model, prompt, negative, params.cfg_scale, alone=params.deterministic,
+        size=(params.height, params.width),
+    )  # fmt: skip
     seeds = seeds_of(params)
     for start in range(0, len(seeds), params.batch_size):
         batch = seeds[start : start + params.batch_size]
@@ -96,6 +100,16 @@ def generate(model: Model, params: GenerateParams, hooks: Hooks) -> Timings:
     return timings
 
 
+def _conditioning(model: Model, params: GenerateParams) -> tuple[Conditioning, Conditioning]:
+    """What the prompt and the negative prompt say, call after call."""
+    options = TextOptions(params.clip_skip, params.emphasis)
+    calls = params.steps * SAMPLER_TRAITS[params.sampler].calls_per_step
+    return (
+        condition(model, params.prompt, options, calls),
+        condition(model, params.negative_prompt, options, calls, negative=True),
+    )
+
+
 def _sample(
     model: Model, params: GenerateParams, hooks: Hooks, sampler: samplers.Sampler,
     sigmas: Tensor, denoiser: Denoiser, seeds: list[int],
@@ -106,6 +120,7 @@ def _sample(
     def callback(step: int, x: Tensor, denoised: Tensor, sigma: float) -> None:
         hooks.step(step + 1, denoised)
 
+    denoiser.begin()
     with Interrupter(model.unet, hooks.check):
         x = sampler.start(noise.first(), sigmas)
         return sampler.run(denoiser, x, sigmas, noise.next, callback, table=model.table)

@@ -1,7 +1,8 @@
 """Prompts to what the U-Net reads, in chunks of 75 tokens as AUTOMATIC1111 does.
 
 Each chunk is BOS + 75 tokens + EOS and is encoded alone; the results are joined along the token
-axis. Weights act on the encoder's output, a token's row each.
+axis. Weights act on the encoder's output, a token's row each. SDXL has two encoders: the last but
+one layer of both is read, joined along the channels, and the large one gives a pooled vector.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,75 +21,102 @@ from sdtui.params.names import Emphasis
 
 from .load import Model
 
+LARGE = ("sdxl", "refiner")
+"""Families whose encoders are read at the last but one layer, and pooled."""
+
 
 @dataclass(frozen=True)
 class TextOptions:
     """How prompts are read."""
 
     clip_skip: int = 1
-    """1 = the last layer; n = the n-th from the end, then the final layer norm."""
+    """SD 1: 1 = the last layer; n = the n-th from the end, then the final layer norm."""
     emphasis: Emphasis = "Original"
     comma_back: int = COMMA_BACK
-    embeddings: Mapping[str, Tensor] = field(default_factory=dict)
-    """Name -> vectors (V, width) of the textual inversions that may be named."""
+    embeddings: Mapping[str, Sequence[Tensor]] = field(default_factory=dict)
+    """Name -> vectors (V, width) for each text encoder: textual inversions that may be named."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Plain prompts as the U-Net reads them."""
+
+    context_NTC: Tensor
+    """(prompts, 77 * chunks, width)."""
+    pooled_NC: Tensor | None = None
+    """SDXL only: never weighted, of the first chunk."""
 
 
 @torch.inference_mode()
-def encode(model: Model, texts: Sequence[str], options: TextOptions) -> Tensor:
-    """Plain prompts as contexts (len(texts), 77 * chunks, width).
+def encode(
+    model: Model, texts: Sequence[str], options: TextOptions, counts: Sequence[int] | None = None
+) -> Encoded:
+    """Plain prompts as contexts; shorter ones are filled up with empty chunks.
 
-    Shorter ones are filled up with empty chunks. The texts are the variants of one prompt, in the
-    proportion in which they are used: with emphasis "Original" they share one mean.
+    The texts are the variants of one prompt: with emphasis "Original" they share one mean.
+    `counts` says in which proportion they are used.
     """
-    unique = list(dict.fromkeys(texts))
-    index = torch.tensor([unique.index(text) for text in texts])
-    counts = torch.bincount(index, minlength=len(unique)).to(model.device)
-    prompts = [_chunks(model, text, options) for text in unique]
-    length = max(len(chunks) for chunks in prompts)
-    columns = []
-    for i in range(length):
-        column = [chunks[i] if i < len(chunks) else Chunk() for chunks in prompts]
-        columns.append(_encode_chunks(model, column, options, counts))
-    return torch.cat(columns, dim=1)[index]
+    prompts = [_chunks(model, text, options) for text in texts]
+    counts_N = torch.tensor(counts or [1] * len(texts), device=model.device)
+    contexts, pooled = [], None
+    for number, encoder in enumerate(model.text_encoders):
+        columns = []
+        for i in range(max(len(chunks) for chunks in prompts)):
+            column = [chunks[i] if i < len(chunks) else Chunk() for chunks in prompts]
+            z, whole = _encode_chunks(model, number, encoder, column, options, counts_N)
+            columns.append(z)
+            pooled = whole if i == 0 and whole is not None else pooled
+        contexts.append(torch.cat(columns, dim=1))
+    return Encoded(torch.cat(contexts, dim=2), pooled)
+
+
+def tokenize(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of any number, without beginning and end."""
+    return list(tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
 
 
 def _chunks(model: Model, text: str, options: TextOptions) -> list[Chunk]:
-    tokenizer = model.tokenizer
+    tokenizer = model.tokenizers[0]
 
-    def tokenize(text: str) -> list[int]:
-        return list(tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
+    def ids_of(text: str) -> list[int]:
+        return tokenize(tokenizer, text)
 
     names = None
     if options.embeddings:
-        sizes = {name: len(vectors) for name, vectors in options.embeddings.items()}
-        names = EmbeddingNames(sizes, tokenize)
+        sizes = {name: len(vectors[0]) for name, vectors in options.embeddings.items()}
+        names = EmbeddingNames(sizes, ids_of)
     comma = int(tokenizer.convert_tokens_to_ids(",</w>"))
     parts = [(text, 1.0)] if options.emphasis == "None" else parse_attention(text)
-    return pack(parts, tokenize, comma, names, options.comma_back).chunks
+    return pack(parts, ids_of, comma, names, options.comma_back).chunks
 
 
 def _encode_chunks(
-    model: Model, chunks: Sequence[Chunk], options: TextOptions, counts: Tensor
-) -> Tensor:
-    """One chunk of each prompt, encoded and weighted: (len(chunks), 77, width)."""
-    tokenizer = model.tokenizer
+    model: Model, number: int, encoder: Any, chunks: Sequence[Chunk], options: TextOptions,
+    counts_N: Tensor,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """One chunk of each prompt by encoder `number`: ((N, 77, width), pooled (N, width) or None)."""
+    tokenizer = model.tokenizers[number]
     padded = [
         chunk.padded(tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
         for chunk in chunks
     ]
     ids = torch.tensor([ids for ids, _ in padded], device=model.device)
     multipliers = torch.tensor([weights for _, weights in padded], device=model.device)
-    with _embeddings_in_place(model.text_encoder, chunks, options.embeddings):
-        hidden = _hidden(model.text_encoder, ids, options.clip_skip)
-    return emphasise(hidden.float(), multipliers, options.emphasis, counts).to(hidden.dtype)
+    with _embeddings_in_place(encoder, number, chunks, options.embeddings):
+        output = encoder(ids, output_hidden_states=True)
+    hidden = _layer(encoder, output, model.family, options.clip_skip)
+    weighted = emphasise(hidden.float(), multipliers, options.emphasis, counts_N)
+    return weighted.to(hidden.dtype), getattr(output, "text_embeds", None)
 
 
-def _hidden(encoder: torch.nn.Module, ids: Tensor, clip_skip: int) -> Tensor:
-    output = encoder(ids, output_hidden_states=clip_skip > 1)
-    if clip_skip <= 1:
-        return output.last_hidden_state  # type: ignore[no-any-return]
+def _layer(encoder: Any, output: Any, family: str, clip_skip: int) -> Tensor:
     layers = output.hidden_states
-    return _final_norm(encoder)(layers[-min(clip_skip, len(layers) - 1)])  # type: ignore[no-any-return]
+    if family in LARGE:
+        return layers[-2]  # type: ignore[no-any-return]
+    if family == "sd2" or clip_skip <= 1:
+        return output.last_hidden_state  # type: ignore[no-any-return]
+    norm = _inner(encoder).final_layer_norm
+    return norm(layers[-min(clip_skip, len(layers) - 1)])  # type: ignore[no-any-return]
 
 
 def emphasise(
@@ -105,16 +134,16 @@ def emphasise(
         return weighted
     counts = torch.ones(len(z_NTC), device=z_NTC.device) if counts_N is None else counts_N
     before, after = ((one.mean(dim=(1, 2)) * counts).sum() for one in (z_NTC, weighted))
-    if after == 0 or not torch.isfinite(before / after):  # nothing to be restored: (cat:0) alone
+    if not torch.isfinite(before / after):  # all weights 0: no factor restores the mean
         return weighted
     return weighted * (before / after)
 
 
 @contextmanager
 def _embeddings_in_place(
-    encoder: torch.nn.Module, chunks: Sequence[Chunk], embeddings: Mapping[str, Tensor]
+    encoder: Any, number: int, chunks: Sequence[Chunk], embeddings: Mapping[str, Sequence[Tensor]]
 ) -> Iterator[None]:
-    """While it lasts, the encoder reads the embeddings' vectors in their slots."""
+    """While it lasts, encoder `number` reads the embeddings' vectors in their slots."""
     if not any(chunk.slots for chunk in chunks):
         yield
         return
@@ -124,7 +153,8 @@ def _embeddings_in_place(
         for row, chunk in enumerate(chunks):
             for slot in chunk.slots:
                 start = slot.offset + 1
-                output[row, start : start + slot.vectors] = embeddings[slot.name].to(output)
+                vectors = embeddings[slot.name][number]
+                output[row, start : start + slot.vectors] = vectors.to(output)
         return output
 
     hook = _inner(encoder).embeddings.token_embedding.register_forward_hook(put)
@@ -134,10 +164,6 @@ def _embeddings_in_place(
         hook.remove()
 
 
-def _inner(encoder: torch.nn.Module) -> torch.nn.Module:
-    """transformers 5.6 made CLIPTextModel flat; before, it had a `text_model` inside."""
+def _inner(encoder: Any) -> Any:
+    """transformers 5.6 made CLIPTextModel flat; with projection it has a `text_model` inside."""
     return getattr(encoder, "text_model", encoder)
-
-
-def _final_norm(encoder: torch.nn.Module) -> torch.nn.Module:
-    return _inner(encoder).final_layer_norm  # type: ignore[no-any-return]

@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 SHIPPED = Path(__file__).parents[1] / "diffusion" / "data" / "clip_vocab.txt.gz"
@@ -39,7 +40,7 @@ def bytes_as_letters() -> dict[int, str]:
 
 
 def _kind(character: str) -> str:
-    """ “ ” space, L letter, N digit, O other."""
+    """“ ” space, L letter, N digit, O other."""
     if character.isspace() and not "\x1c" <= character <= "\x1f":
         return " "
     kind = unicodedata.category(character)[0]
@@ -94,7 +95,7 @@ class Bpe:
         symbols = [self._letters[byte] for byte in word.encode("utf-8", "replace")]
         symbols[-1] += WORD_END
         while len(symbols) > 1:
-            pairs = list(zip(symbols, symbols[1:], strict=False))
+            pairs = list(pairwise(symbols))
             best = min(pairs, key=lambda pair: self.ranks.get(pair, len(self.ranks)))
             if best not in self.ranks:
                 break

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sdtui.diffusion.text import emphasise
-from sdtui.formats import chunks, clip_bpe
+from sdtui.formats import chunks, clip_bpe, prompt_schedule
 from sdtui.formats.attention import RULES as ATTENTION_RULES
 from sdtui.formats.attention import parse_attention
 from sdtui.formats.compat import deviations
@@ -31,7 +31,9 @@ def _packed(case: dict[str, Any], compat: Any) -> dict[str, Any]:
     bpe, ids = clip_bpe.clip(), CHUNKS["ids"]
     names = chunks.EmbeddingNames(EMBEDDINGS, bpe)
     back = case["comma_padding_backtrack"]
-    packed = chunks.pack(parse_attention(case["prompt"], compat), bpe, bpe.comma, names, back, compat)
+    packed = chunks.pack(
+        parse_attention(case["prompt"], compat), bpe, bpe.comma, names, back, compat
+    )
     rows = []
     for chunk in packed.chunks:
         tokens, multipliers = chunk.padded(ids["bos"], ids["eos"], ids["eos"])
@@ -72,3 +74,39 @@ def test_emphasis(case: dict[str, Any]) -> None:
     result = emphasise(z, multipliers, case["mode"])
     assert result.flatten()[:12].tolist() == pytest.approx(case["first12"], rel=1e-5, abs=1e-6)
     assert float(result.mean()) == pytest.approx(case["mean"], rel=1e-5)
+
+
+SCHEDULES = load("generation/prompt_schedule.json")
+
+
+def _scheduled(case: dict[str, Any], compat: Any) -> dict[str, Any]:
+    entries = prompt_schedule.schedule(
+        case["prompt"], case["steps"], case["hires_steps"], old=case["use_old_scheduling"],
+        compat=compat,
+    )  # fmt: skip
+    calls = range(len(case["entry_used_at_model_call"]))
+    used = [prompt_schedule.entry_at(entries, call, compat) for call in calls]
+    return {"expected": [list(entry) for entry in entries], "entry_used_at_model_call": used}
+
+
+@pytest.mark.parametrize("case", SCHEDULES["cases"], ids=_note)
+def test_schedules(case: dict[str, Any]) -> None:
+    given = {"note", "prompt", "steps", "hires_steps", "use_old_scheduling"}
+    wanted = {key: case[key] for key in case.keys() - given}
+    assert _scheduled(case, "a1111") == wanted
+    if not deviations(prompt_schedule.RULES, case["prompt"]):
+        assert _scheduled(case, "sdtui") == wanted
+
+
+def _composed(prompt: str, compat: Any) -> dict[str, Any]:
+    parts = prompt_schedule.compose(prompt, compat)
+    unique = list(dict.fromkeys(text for text, _ in parts))
+    weights = [[unique.index(text), weight] for text, weight in parts]
+    return {"indexes_and_weights": weights, "unique_subprompts": unique}
+
+
+@pytest.mark.parametrize("case", SCHEDULES["and_cases"], ids=lambda case: case["prompt"])
+def test_and(case: dict[str, Any]) -> None:
+    assert _composed(case["prompt"], "a1111") == case["expected"]
+    if not deviations(prompt_schedule.AND_RULES, case["prompt"]):
+        assert _composed(case["prompt"], "sdtui") == case["expected"]
