@@ -210,12 +210,16 @@ class Actions:
         )  # fmt: skip
         self._app.push_screen(dialog, answer)
 
+    def action_stop_and_leave(self) -> None:
+        """End the backend; the job in work is marked and can be made again."""
+        self._app.send(p.Stop(when="now"), self._app.exit)
+
     def action_leave(self) -> None:
         """Quit; ask first when work runs or waits."""
         from .dialogs.ask import Ask
 
         app = self._app
-        if not app.state.busy or app.state.link != "attached":
+        if not app.state.busy or app.state.link == "gone":
             app.exit()
             return
 
@@ -223,7 +227,7 @@ class Actions:
             if key == "l":
                 app.exit()
             elif key == "s":
-                app.send(p.Stop(when="now"), app.exit)
+                app.action_stop_and_leave()
 
         waiting = len(app.state.waiting)
         text = "A picture is being made" if app.state.running else "Jobs wait"
@@ -259,6 +263,7 @@ def commands(app: SdtuiApp) -> Iterator[tuple[str, str, Callable[[], Any]]]:
         ("Show the backend's log", "its last lines", "app.show_log"),
         ("Help", "F1", "app.help"),
         ("Quit", "ctrl+q", "app.leave"),
+        ("End the backend and quit", "the job in work is marked", "app.stop_and_leave"),
     ]
     for title, text, action in rows:
         yield title, text, do(action)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from sdtui import __version__
 from sdtui.backend import protocol as p
 from sdtui.backend.client import BackendError, BackendGone, Client
 from sdtui.library.places import PlaceError, Places
@@ -43,6 +44,7 @@ class Link:
                 self._client = client = await Client.connect(self._places)
                 self._state.load(await client.subscribe())
                 self._tell()
+                self._check_version(client.welcome.version)
                 async for event in client.events():
                     self._take(event)
                 return
@@ -69,6 +71,14 @@ class Link:
             error = p.ErrorInfo(what="The backend does not run", hint="ctrl+r starts it")
             raise BackendError(error)
         return await self._client.ask(command)
+
+    def _check_version(self, version: str) -> None:
+        if version != __version__:
+            text = (
+                f"The running backend is sdtui {version}, this is {__version__}. To have both the "
+                "same: ctrl+p, End the backend and quit; then start sdtui again"
+            )
+            self._notice(p.Notice(text=text, level="warning"))
 
     def _end(self, error: BackendError | PlaceError) -> None:
         self._state.link = "gone"

@@ -7,6 +7,7 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.events import DescendantFocus
 from textual.widgets import TextArea
 
 from sdtui.params.layers import Settings
@@ -23,7 +24,7 @@ from sdtui.tui.pictures.picture import Picture
 from sdtui.tui.widgets.canvas import Caption
 from sdtui.tui.widgets.field_help import FieldHelp
 from sdtui.tui.widgets.filmstrip import Filmstrip
-from sdtui.tui.widgets.form import ParamForm
+from sdtui.tui.widgets.form import ParamForm, Rows
 from sdtui.tui.widgets.prompt import PromptEditor
 from sdtui.tui.widgets.status import JobRow, QueueRow
 
@@ -68,7 +69,6 @@ class GenerateScreen(Workspace):
         self.query_one("#prompt").focus()
         form = self.query_one(ParamForm)
         form.border_title = "Parameters"
-        self._explain(form.rows.field.name)
 
     # ------------------------------------------------------------ the picture
 
@@ -125,7 +125,8 @@ class GenerateScreen(Workspace):
             self.query_one(f"#{name}", PromptEditor).put(str(settings.value(name)))
         form = self.query_one(ParamForm)
         form.show(settings)
-        self._explain(form.rows.field.name)
+        if form.rows.has_focus:
+            self._explain(form.rows.field.name)
 
     def _explain(self, name: str, problem: str = "") -> None:
         self.query_one(FieldHelp).tell(self.sdtui.settings, name, problem)
@@ -137,6 +138,12 @@ class GenerateScreen(Workspace):
             self._explain(name, problem)
         else:
             self.query_one(ParamForm).go_to(name, problem)
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        if isinstance(event.widget, PromptEditor):
+            self._explain(event.widget.id or "")
+        elif isinstance(event.widget, Rows):
+            self._explain(event.widget.field.name)
 
     def on_infotext_pasted(self, event: InfotextPasted) -> None:
         event.stop()

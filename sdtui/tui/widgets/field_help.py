@@ -29,7 +29,9 @@ class FieldHelp(LineWidget):
         if problem:
             parts: list[Part] = [(problem[0].upper() + problem[1:] + ".", "bad")]
         else:
-            parts = [(spec.help, ""), (f" {range_of(spec)} {origin(spec, settings)}", "dim")]
+            parts = [(spec.help, "")]
+            if spec.kind != "prompt":
+                parts.append((f" {range_of(spec)} {origin(spec, settings)}", "dim"))
         if parts != self._parts:
             self._parts = parts
             self.refresh()
