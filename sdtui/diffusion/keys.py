@@ -11,9 +11,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-UNET, VAE = "model.diffusion_model.", "first_stage_model."
-NOISE_WORDS = re.compile(r"(^|(?<=\.))(_orig_mod|module)\.")
-"""What torch.compile and DataParallel leave in names."""
 NOT_NEEDED = ("position_ids", "logit_scale", "attn_mask")
 OPEN_CLIP = (
     ("transformer.resblocks.", "encoder.layers."),
@@ -31,20 +28,6 @@ OPEN_CLIP_ALONE = {
 
 
 A = TypeVar("A")
-
-
-def cleaned(names: Iterable[str]) -> dict[str, str]:
-    """Each name in the file by its usual form: without what other tools put in between.
-
-    The U-Net's and the VAE's names get their prefix where a file holds one of them bare.
-    """
-    usual = {NOISE_WORDS.sub("", name.removeprefix("state_dict.")): name for name in names}
-    if any(name.startswith(("input_blocks.", "down_blocks.")) for name in usual):
-        return {UNET + name: old for name, old in usual.items()}
-    if "decoder.conv_in.weight" in usual:
-        return {VAE + name: old for name, old in usual.items()}
-    return {re.sub("^vae\\.(?=(en|de)coder|quant|post)", VAE, name): old
-            for name, old in usual.items()}  # fmt: skip
 
 
 def below(tensors: Mapping[str, A], prefix: str) -> dict[str, A]:

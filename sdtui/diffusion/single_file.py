@@ -12,6 +12,7 @@ from torch import Tensor
 from sdtui.formats.clip_bpe import shipped_tables
 from sdtui.formats.header import HeaderError
 from sdtui.formats.model_kind import ModelKind, what_is
+from sdtui.formats.tensor_names import UNET, VAE, usual
 
 from . import configs, keys
 from .noise_table import NoiseTable
@@ -62,9 +63,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
     try:
         with safe_open(str(path), framework="pt") as file:
-            return {
-                usual: file.get_tensor(name) for usual, name in keys.cleaned(file.keys()).items()
-            }
+            return {plain: file.get_tensor(name) for plain, name in usual(file.keys()).items()}
     except (SafetensorError, OSError) as error:
         raise LoadError(f"{path.name} cannot be read: {error}; download it again") from error
 
@@ -120,7 +119,7 @@ class SingleFile:
         from diffusers import UNet2DConditionModel
         from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 
-        tensors = keys.below(self._names, keys.UNET)
+        tensors = keys.below(self._names, UNET)
         what = f"the U-Net in {self.path.name}"
         if any(name.startswith(DIFFUSERS_UNET) for name in tensors):
             raise LoadError(
@@ -128,7 +127,7 @@ class SingleFile:
                 "use the whole diffusers folder"
             )
         config = self._config(lambda shapes: configs.unet_config(shapes, self.base), tensors, what)
-        prefixed = {keys.UNET + name: tensor for name, tensor in tensors.items()}
+        prefixed = {UNET + name: tensor for name, tensor in tensors.items()}
         converted = convert_ldm_unet_checkpoint(prefixed, config)
         return filled(lambda: UNet2DConditionModel(**config), converted, parts.dtype, what)
 
@@ -136,7 +135,7 @@ class SingleFile:
         from diffusers import AutoencoderKL
         from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
-        tensors = keys.below(self._names, keys.VAE)
+        tensors = keys.below(self._names, VAE)
         if not tensors:
             raise LoadError(
                 f"{self.path.name} has no VAE; choose one with vae=NAME, a file in models/VAE"

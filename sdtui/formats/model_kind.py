@@ -14,10 +14,11 @@ from pathlib import Path
 
 from .header import Header, read_header
 from .lora_kind import lora_kind
+from .tensor_names import UNET, VAE, unwrapped
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-FIRST_CONV = re.compile(r"^(model\.diffusion_model\.)?input_blocks\.0\.0\.weight$")
+FIRST_CONVS = (f"{UNET}input_blocks.0.0.weight", "input_blocks.0.0.weight")
 CONTEXT = re.compile(r"(input_blocks|down_blocks)\..*attn2\.to_k\.weight$")
 BASES = {768: "sd15", 1024: "sd2", 2048: "sdxl", 1280: "refiner"}
 """By the width of the text that the cross-attention reads."""
@@ -76,7 +77,7 @@ class ModelKind:
         if self.kind == "lora":
             words = [f"{base} {self.variant}".strip()]
         else:
-            words = [f"{base} {self.kind}".strip(), self.variant]
+            words = [f"{base} {self.kind}".strip().replace("vae", "VAE"), self.variant]
         if self.prediction == "v_prediction":
             words.append("v-prediction")
         if self.zero_snr:
@@ -96,7 +97,9 @@ UNKNOWN = ModelKind("unknown")
 def what_is(path: Path) -> ModelKind:
     """The kind of a safetensors file. Raises HeaderError, OSError."""
     header = read_header(path)
-    found = kind_of(header.shapes, header.metadata)
+    names = unwrapped(header.shapes)
+    shapes = {plain: header.shapes[name] for plain, name in names.items()}
+    found = kind_of(shapes, header.metadata)
     if found.kind == "checkpoint" and found.base == "sd2" and not found.prediction:
         v = _sd2_predicts_v(path, header)
         found = replace(found, prediction="v_prediction" if v else "epsilon")
@@ -114,7 +117,7 @@ def kind_of(shapes: Shapes, metadata: Mapping[str, str]) -> ModelKind:
             return ModelKind("foreign", name)
     if _has(shapes, "control_model.", "controlnet_cond_embedding.", "input_hint_block."):
         return ModelKind("controlnet", _base(shapes))
-    first = next((key for key in shapes if FIRST_CONV.search(key)), None)
+    first = next((key for key in FIRST_CONVS if key in shapes), None)
     if first or ("conv_in.weight" in shapes and _has(shapes, "down_blocks.")):
         return _checkpoint(shapes, metadata, first or "conv_in.weight")
     return _small(shapes)
@@ -146,7 +149,7 @@ def _checkpoint(shapes: Shapes, metadata: Mapping[str, str], first: str) -> Mode
     parts = {"unet"}
     if _has(shapes, "cond_stage_model.", "conditioner."):
         parts.add("text encoder")
-    if _has(shapes, "first_stage_model."):
+    if _has(shapes, VAE, "vae."):
         parts.add("vae")
     told = _told_prediction(shapes, metadata)
     zero_snr = "ztsnr" in shapes or "zsnr" in metadata.get("modelspec.architecture", "").lower()
@@ -200,7 +203,7 @@ def _small(shapes: Shapes) -> ModelKind:
     """Everything that is not a whole checkpoint."""
     if found := _embedding(shapes):
         return found
-    bare = {key.removeprefix("first_stage_model.").removeprefix("vae."): key for key in shapes}
+    bare = {key.removeprefix(VAE).removeprefix("vae."): key for key in shapes}
     if "decoder.conv_in.weight" in bare:
         shape = shapes[bare["decoder.conv_in.weight"]]
         channels = shape[1] if len(shape) == 4 else 0
