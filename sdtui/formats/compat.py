@@ -31,11 +31,12 @@ def deviations(rules: tuple[Rule, ...], given: Any) -> list[Rule]:
 
 def all_rules() -> dict[str, tuple[Rule, ...]]:
     """Every rule of every reader, by what is read."""
-    from . import attention, infotext, infotext_apply, sampler_names
+    from . import attention, image_info, infotext, infotext_apply, sampler_names
 
     return {
         "sampler and schedule names": sampler_names.RULES,
         "weights in prompts": attention.RULES,
         "infotext": infotext.RULES,
-        "settings from infotext": infotext_apply.RULES,
+        "settings from infotext": infotext_apply.RULES + infotext_apply.NAME_RULES,
+        "pictures": image_info.RULES,
     }

@@ -54,6 +54,8 @@ class Facts:
     clip_skip: int = 1
     model_name: str = ""
     model_hash: str = ""
+    vae_name: str = ""
+    """Of a VAE other than the model's own."""
     batch_size: int = 1
     batch_count: int = 1
     index: int = 0
@@ -141,6 +143,7 @@ WORDS: dict[str, Callable[..., object]] = {
     "sampler_scheduler": lambda f: sanitize(f"{f.sampler} {_schedule(f)}", False),
     "model_hash": lambda f: f.model_hash,
     "model_name": lambda f: sanitize(f.model_name, False),
+    "vae_filename": lambda f: sanitize(f.vae_name, False) or "NoneType",
     "date": lambda f: f.now.strftime("%Y-%m-%d"),
     "datetime": _time,
     "job_timestamp": lambda f: f.now.strftime(TIME_FORMAT),

@@ -26,7 +26,8 @@ OF_THE_FILE = frozenset({
     "jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "exif", "loop", "background",
     "timestamp", "duration", "progressive", "progression", "icc_profile", "chromaticity",
     "photoshop", "adobe", "adobe_transform", "transparency", "gamma", "srgb", "interlace",
-    "version", "extension", "xmp", "comment",
+    "version", "extension", "xmp", "comment", "aspect", "default_image", "bbox", "disposal",
+    "blend", "mp", "mpoffset",
 })  # fmt: skip
 """What Pillow tells of a file that is no text of its own."""
 
@@ -171,6 +172,8 @@ def _decoded(raw: bytes) -> tuple[str, bool]:
         return text.decode(order, "replace").lstrip("\ufeff").rstrip("\0"), little
     if kind == b"ASCII\0\0\0":
         return text.decode("ascii", "replace").rstrip("\0"), False
+    if kind == b"JIS\0\0\0\0\0":
+        return text.decode("shift_jis", "replace").rstrip("\0"), False
     if kind == bytes(8):
         return text.decode("latin-1").strip("\0"), False
     return raw.decode(errors="ignore").strip("\0"), False

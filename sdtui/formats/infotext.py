@@ -20,10 +20,12 @@ from . import attention
 from .compat import Compat, Rule, deviations
 from .infotext_defaults import filled
 from .styles import Style, extract_all
+from .versions import V1_8_0_HIRES_STYLES, older
 
 Params = dict[str, object]
 
 NEGATIVE = "Negative prompt:"
+HIRES_PROMPT, HIRES_NEGATIVE = "Hires prompt", "Hires negative prompt"
 MINIMUM_PAIRS = 3
 MAX_LINE = 100_000
 MAX_KEY = 100
@@ -184,8 +186,24 @@ def parse(text: str, compat: Compat = "sdtui", styles: Sequence[Style] = ()) -> 
     """
     lines, parameters = _split(text.strip().split("\n"), compat)
     prompt, negative = _prompts(lines)
-    found, prompt, negative = extract_all(styles, prompt, negative)
-    return Infotext(prompt, negative, _read_pairs(parameters, compat), tuple(found), compat)
+    params = _read_pairs(parameters, compat)
+    found, *bare = extract_all(styles, prompt, negative)
+    if _hires_prompts_have_styles(params, compat):
+        hires = [str(params.get(HIRES_PROMPT, prompt)), str(params.get(HIRES_NEGATIVE, negative))]
+        hires_found, *hires_bare = extract_all(styles, *hires)
+        if hires_found != found:  # a style of one pass only cannot be told from its prompt
+            return Infotext(prompt, negative, params, (), compat)
+        for key, own, text in zip((HIRES_PROMPT, HIRES_NEGATIVE), bare, hires_bare, strict=True):
+            if key in params:
+                params[key] = text if text != own else ""
+    return Infotext(bare[0], bare[1], params, tuple(found), compat)
+
+
+def _hires_prompts_have_styles(params: Params, compat: Compat) -> bool:
+    """Since 1.8.0-139 A1111 writes the hires prompts with their styles."""
+    there = HIRES_PROMPT in params or HIRES_NEGATIVE in params
+    version = str(params.get("Version", ""))
+    return there and compat != "a1111-1.6.0" and not older(version, V1_8_0_HIRES_STYLES)
 
 
 def _last_line(text: str) -> str:

@@ -229,6 +229,8 @@ def _unknown_names(infotext: Infotext, applied: Applied) -> list[Ignored]:
 
 def _no_field(key: str, value: str, hires: bool) -> list[Ignored]:
     """Why a pair without a field of ours is left out; nothing if it asks for nothing."""
+    if not value:
+        return []
     if key in INFORMATION:
         return [Ignored(key, value, "tells of the picture and sets nothing", matters=False)]
     if key in OLD_WAYS:

@@ -43,6 +43,8 @@ def parse_version(text: str | None) -> Version | None:
 V1_6_0 = parse_version("1.6.0")
 V1_7_0_TSNR = parse_version("1.7.0-225")
 V1_8_0 = parse_version("1.8.0")
+V1_8_0_HIRES_STYLES = parse_version("1.8.0-140")
+"""The first after 1.8.0-139."""
 V1_9_0 = parse_version("1.9.0")
 
 

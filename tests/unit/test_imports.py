@@ -1,62 +1,80 @@
-"""Who imports whom, and what a fresh process really loads."""
+"""An infotext on a machine with other models than the one that wrote it."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import json
+import struct
 from pathlib import Path
 
 import pytest
-from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
-REPOSITORY = Path(__file__).parents[2]
-HEAVY = {"torch", "torchvision", "diffusers", "transformers", "peft", "accelerate", "safetensors"}
-LAZY = {"numpy", "PIL", "term_image"}
-"""Loaded in the terminal process only when a picture is drawn."""
+from sdtui.library.hashes import model_hash
+from sdtui.library.imports import read_infotext
+from sdtui.library.places import Places, find_places
 
 
-def test_the_contracts_of_pyproject_are_kept(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(REPOSITORY)
-    status = lint_imports(config_filename="pyproject.toml", cache_dir=None)
-    assert status == EXIT_STATUS_SUCCESS, capsys.readouterr().out
+def model(places: Places, name: str, content: bytes) -> str:
+    """A file that the catalog lists; the first ten digits of its hash."""
+    folder = places.models / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    header = json.dumps({"x": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}).encode()
+    path = folder / f"{name}.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + content)
+    return model_hash(places, path)[:10]
 
 
-def loaded(code: str) -> set[str]:
-    """Top-level packages that a fresh process has loaded after `code`."""
-    tell = "import sys; print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
-    done = subprocess.run(
-        [sys.executable, "-c", f"{code}\n{tell}"], capture_output=True, text=True, cwd=REPOSITORY,
-        env={**os.environ, "SDTUI_HOME": "/nonexistent/home"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return set(done.stderr.splitlines()[-1].split())
+@pytest.fixture
+def places(home: Path) -> Places:
+    return find_places(home).prepare()
 
 
-@pytest.mark.parametrize("words", [["--version"], ["--help"], ["generate", "--help"], ["status"]])
-def test_commands_load_nothing_heavy(words: list[str]) -> None:
-    found = loaded(f"from sdtui.cli import main; assert main({words!r}) == 0")
-    assert "sdtui" in found
-    assert not found & (HEAVY | LAZY | {"textual", "rich"})
+def read(places: Places, pairs: str) -> tuple[object, dict[str, str]]:
+    """(the checkpoint that is set, what is said)."""
+    imported = read_infotext(places, f"cat\nSteps: 20, Seed: 5, Size: 512x512, {pairs}")
+    assert imported.values["steps"] == 20
+    said = {one.key: one.why for one in imported.ignored if one.matters}
+    return imported.values.get("checkpoint"), said
 
 
-def test_version_loads_the_standard_library_alone() -> None:
-    found = loaded("from sdtui.cli import main; assert main(['--version']) == 0")
-    plain = loaded("")
-    assert {name for name in found - plain if name not in sys.stdlib_module_names} == {"sdtui"}
+def test_by_name_and_by_hash(places: Places) -> None:
+    first, second = model(places, "DosMix", b"1"), model(places, "other", b"2")
+    assert read(places, "Model: DosMix") == ("DosMix", {})
+    assert read(places, f"Model: DosMix, Model hash: {first}") == ("DosMix", {})
+    assert read(places, f"Model: renamed, Model hash: {second}") == ("other", {})
+    assert read(places, f"Model hash: {second.upper()}") == ("other", {})
+    assert read(places, "Model: DosMix.safetensors") == ("DosMix", {})
+    assert read(places, "Model: DosMix [9bd5c6ee0a]") == ("DosMix", {})
+    assert read(places, "Model: DosMix, Model hash: 45dee52b") == ("DosMix", {})  # of 2022
 
 
-def test_the_program_on_the_screen_loads_textual_and_nothing_heavy() -> None:
-    found = loaded("import sdtui.cli.start, sdtui.tui.app")
-    assert "textual" in found
-    assert not found & (HEAVY | LAZY)
+def test_another_version_is_told(places: Places) -> None:
+    here = model(places, "DosMix", b"1")
+    checkpoint, said = read(places, "Model: DosMix, Model hash: 0123456789")
+    assert checkpoint == "DosMix" and here in said["Model hash"]
 
 
-@pytest.mark.parametrize(
-    "module", ["sdtui.backend.client", "sdtui.backend.server", "sdtui.backend.worker",
-               "sdtui.library.catalog", "sdtui.library.presets", "sdtui.demo"],
-)  # fmt: skip
-def test_light_modules_load_light(module: str) -> None:
-    assert not loaded(f"import {module}") & (HEAVY | LAZY | {"textual"})
+def test_part_of_a_name_takes_the_shortest_and_says_so(places: Places) -> None:
+    for name in ("anything-v3-pruned", "anything-v3"):
+        model(places, name, b"1")
+    checkpoint, said = read(places, "Model: Anything-V3")
+    assert checkpoint == "anything-v3"
+    assert said == {"Model": "taken for the checkpoint “anything-v3”"}
+
+
+def test_what_is_not_here_stays_and_the_nearest_is_named(places: Places) -> None:
+    model(places, "perfectWorld_v2", b"1")
+    checkpoint, said = read(places, "Model: perfektWorld_v3, Model hash: 79e42fb744")
+    assert checkpoint is None
+    assert said == {"Model": "there is no such checkpoint here; the nearest is “perfectWorld_v2”"}
+    assert read(places, "Model hash: 79e42fb744")[1] == {
+        "Model": "there is no such checkpoint here"
+    }
+
+
+def test_without_a_model_nothing_is_said(places: Places) -> None:
+    assert read(places, "CFG scale: 7") == (None, {})
+    assert read_infotext(places, "just a prompt").values == {"prompt": "just a prompt"}
+
+
+def test_our_own_demo_picture(places: Places) -> None:
+    assert read(places, "Model: demo, Model hash: 0123456789") == ("demo", {})

@@ -13,6 +13,7 @@ from sdtui.formats import infotext_apply
 from sdtui.formats.infotext import RULES, format_infotext, parse
 from sdtui.formats.infotext_apply import apply, to_values
 from sdtui.formats.infotext_fields import from_params, hires_pairs, ordered, written_schedule
+from sdtui.formats.styles import Style
 from sdtui.formats.versions import older, parse_version
 from sdtui.params.base import specs
 from sdtui.params.generate import GenerateParams
@@ -74,6 +75,20 @@ def test_any_settings_come_back_the_same() -> None:
                 settings["schedule"] = written_schedule(settings["sampler"], settings["schedule"])
             assert read == given, text
         assert to_values(parse(text)).warnings == []
+
+
+@pytest.mark.parametrize(
+    ("sampler", "schedule", "written"),
+    [
+        ("DPM++ 2M", "Automatic", "Schedule type: Karras, CFG scale: 7,"),
+        ("Euler a", "Automatic", "Schedule type: Automatic, CFG scale: 7,"),
+        ("Euler", "Beta", "Beta schedule alpha: 0.6, Beta schedule beta: 0.6, Version: sdtui "),
+        ("DDIM", "Beta", "Model: demo, RNG: NV, Version: sdtui "),
+    ],
+)
+def test_what_a1111_writes_of_a_schedule(sampler: str, schedule: str, written: str) -> None:
+    params = GenerateParams(sampler=sampler, schedule=schedule)
+    assert written in describe.infotext(params, ("demo", None), 1)
 
 
 @pytest.mark.parametrize("sampler", ["DPM++ 2M", "Euler", "DDIM", "LCM"])
@@ -196,6 +211,27 @@ def test_a_broken_weight_does_not_stop_the_reading() -> None:
     assert any(rule.applies(text) for rule in RULES)
     with pytest.raises(ValueError):
         parse(text, "a1111").filled()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "hires", "version", "read", "names"),
+    [
+        ("cat, best", "dog, best", "v1.10.1", ("cat", "dog"), ("tags",)),
+        ("cat, best", "cat, best", "v1.10.1", ("cat", ""), ("tags",)),
+        ("cat, best", "dog", "v1.10.1", ("cat, best", "dog"), ()),
+        ("cat", "dog, best", "v1.10.1", ("cat", "dog, best"), ()),
+        ("cat, best", "dog", "v1.8.0", ("cat", "dog"), ("tags",)),
+        ("cat, best", "dog", "v1.8.0-139-gabc", ("cat", "dog"), ("tags",)),
+        ("cat, best", "dog", "v1.8.0-140-gabc", ("cat, best", "dog"), ()),
+    ],
+)
+def test_styles_of_a_hires_pass(
+    prompt: str, hires: str, version: str, read: tuple[str, str], names: tuple[str, ...]
+) -> None:
+    text = f'{prompt}\nSteps: 1, Seed: 2, Hires prompt: "{hires}", Version: {version}'
+    found = parse(text, "a1111", [Style("tags", "best")])
+    assert (found.prompt, found.params["Hires prompt"]) == read
+    assert found.styles == names
 
 
 def test_writing_a_hires_pass() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 from dataclasses import replace
@@ -9,10 +10,13 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from sdtui.backend import describe
 from sdtui.formats.filenames import WORDS, Facts, expand, place
 from sdtui.library.outputs import save_picture
 from sdtui.library.places import Places, find_places
+from sdtui.params.generate import MAX_SEED, GenerateParams
 
 FACTS = Facts(
     seed=7, now=datetime(2024, 5, 6, 7, 8, 9), prompt="a cat, (red hat:1.2)", model_name="my/model",
@@ -110,6 +114,18 @@ def test_what_stands_in_the_way_is_an_error_and_stays(places: Places) -> None:
     with pytest.raises(OSError):
         save_picture(places, b"x", "cat", "[seed]", FACTS)
     assert (places.outputs / "txt2img" / "cat").read_text() == "mine"
+
+
+def test_the_facts_of_a_picture_in_a_job() -> None:
+    params = GenerateParams(prompt="cat", seed=MAX_SEED - 1, batch_size=2, batch_count=3, steps=9)
+    image = Image.new("RGB", (64, 96))
+    facts = describe.facts(params, ("demo", None), 0, 3, image)
+    pattern = "[seed_first]-[seed_last]-[batch_number]-[generation_number]-[width]x[height]-[steps]"
+    assert expand(pattern, facts) == f"{MAX_SEED - 1}-3-2-4-64x96-9"
+    digest = hashlib.sha256(image.tobytes()).hexdigest()
+    assert expand("[image_hash]", facts) == digest
+    assert expand("[model_name]-[model_hash]x", facts) == "demo-x"
+    assert facts.now.tzinfo is not None
 
 
 def test_place_is_relative() -> None:

@@ -93,12 +93,14 @@ SETTINGS = {  # the defaults named in the file's source line, by A1111's names
     "tiling": False, "enable_hr": False, "denoising_strength": None, "hr_scale": 2.0,
     "hr_resize_x": 0, "hr_resize_y": 0, "hr_upscaler": None, "hr_second_pass_steps": 0,
     "hr_sampler_name": None, "hr_scheduler": None, "hr_checkpoint_name": None, "hr_prompt": None,
-    "hr_negative_prompt": None, "user": None, "_lora": None, "_ti": None, "_emph": None,
+    "hr_negative_prompt": None, "image_cfg_scale": None,
+    "user": None, "_lora": None, "_ti": None, "_emph": None,
 }  # fmt: skip
 OPTIONS = {
     "eta_noise_seed_delta": 0, "randn_source": "GPU", "use_old_karras_scheduler_sigmas": False,
     "always_discard_next_to_last_sigma": False, "face_restoration_model": "CodeFormer",
-    "rho": 0, "sigma_min": 0, "sigma_max": 0, "beta_dist_alpha": 0.6, "beta_dist_beta": 0.6,
+    "token_merging_ratio": 0, "token_merging_ratio_hr": 0, "rho": 0, "sigma_min": 0,
+    "sigma_max": 0, "beta_dist_alpha": 0.6, "beta_dist_beta": 0.6,
 }  # fmt: skip
 
 
@@ -149,6 +151,7 @@ def _written(case: dict[str, Any]) -> str:
         "Sampler": sampler,
         "Schedule type": written_schedule(sampler, s["scheduler"]),
         "CFG scale": s["cfg_scale"],
+        "Image CFG scale": s["image_cfg_scale"],
         "Seed": s["seed"] + (0 if varied else i),
         "Face restoration": o["face_restoration_model"] if s["restore_faces"] else None,
         "Size": f"{s['width']}x{s['height']}",
@@ -163,6 +166,10 @@ def _written(case: dict[str, Any]) -> str:
         ),
         "Clip skip": s["clip_skip"] if s["clip_skip"] > 1 else None,
         "ENSD": written_ensd(sampler, o["eta_noise_seed_delta"]),
+        "Token merging ratio": o["token_merging_ratio"] or None,
+        "Token merging ratio hr": (
+            (s["enable_hr"] and (o["token_merging_ratio_hr"] or o["token_merging_ratio"])) or None
+        ),
         "RNG": o["randn_source"] if o["randn_source"] != "GPU" else None,
         "Tiling": "True" if s["tiling"] else None,
         **_hires(s),
