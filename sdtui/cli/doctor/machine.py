@@ -86,7 +86,7 @@ class TorchQuestion:
             yield Row("torch", "problem", f"cannot be loaded: {last}",
                       ("Run the README's first line again",))  # fmt: skip
             return
-        yield from _torch_rows(json.loads(said.strip().splitlines()[-1]), nvidia())
+        yield from torch_rows(json.loads(said.strip().splitlines()[-1]), nvidia())
 
 
 def nvidia() -> dict[str, Any]:
@@ -112,7 +112,8 @@ def nvidia() -> dict[str, Any]:
         nvml.nvmlShutdown()
 
 
-def _torch_rows(torch: dict[str, Any], card: dict[str, Any]) -> Iterator[Row]:
+def torch_rows(torch: dict[str, Any], card: dict[str, Any]) -> Iterator[Row]:
+    """Rows for what torch (ASK_TORCH) and the driver (`nvidia`) have said."""
     build = f"CUDA {torch['cuda']}" if torch["cuda"] else "CPU build"
     text = f"{torch['version']}, {build}"
     cards = card.get("cards", [])
