@@ -225,7 +225,7 @@ class _Work:
         )
 
     def save(self, image: Image, seed: int) -> None:
-        model = (self.model.name, self.hashing.short())
+        model = (self.model.name, self.hashing.short(self.cancelled.is_set))
         text = describe.infotext(self.params, model, seed)
         facts = describe.facts(self.params, model, seed, self.done, image)
         try:

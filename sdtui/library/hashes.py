@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 SHORT = 10
 """Digits that A1111 shows and writes (its “AutoV2” hash)."""
 NICE = 10
+LOOK_S = 0.1
 _lock = threading.Lock()
 
 
@@ -76,10 +78,10 @@ class Hashing:
         except OSError as error:
             log.warning("no hash of %s: %s", path, error)
 
-    def short(self) -> str | None:
-        """The first ten digits, waited for; None if the file could not be read."""
-        if self._thread is not None:
-            self._thread.join()
+    def short(self, hurry: Callable[[], bool] = lambda: False) -> str | None:
+        """The first ten digits, waited for until `hurry`; None if there are none."""
+        while self._thread is not None and self._thread.is_alive() and not hurry():
+            self._thread.join(LOOK_S)
         return self._digest[:SHORT] if self._digest else None
 
 

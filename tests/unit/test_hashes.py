@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,23 @@ def test_in_the_background(places: Places, model: Path) -> None:
     assert Hashing(places, model).short() == SHA[:10]
     assert known_hash(places, model) == SHA
     assert Hashing(places, places.models / "gone").short() is None
+
+
+def test_nobody_in_a_hurry_waits_for_a_slow_disk(
+    places: Places, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = threading.Event()
+    digest = hashlib.file_digest
+
+    def slowly(*given: object) -> object:
+        assert disk.wait(60)
+        return digest(*given)
+
+    monkeypatch.setattr(hashes.hashlib, "file_digest", slowly)
+    hashing = Hashing(places, model)
+    assert hashing.short(lambda: True) is None
+    disk.set()
+    assert hashing.short() == SHA[:10]
 
 
 def test_a_folder_is_known_by_its_unet(places: Places) -> None:
