@@ -125,7 +125,7 @@ def test_bad_options_of_samplers() -> None:
         ("UniPC", {"variant": "bh3"}),
         ("UniPC", {"skip_type": "even"}),
     ):
-        with pytest.raises(ValueError, match="must be|skip_type"):
+        with pytest.raises(ValueError, match=r"must be|skip_type"):
             samplers.get(name).run(_perfect, X, sigmas, _no_noise, **options)
     with pytest.raises(ValueError, match="more steps"):
         samplers.get("DPM fast").run(_perfect, X, sigmas_for("", "DPM fast", 1, TABLE), _no_noise)
