@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 
 import pytest
 from textual.widgets import Input, OptionList
@@ -68,11 +69,10 @@ def test_a_step_never_leaves_the_range() -> None:
     for spec in SPECS.values():
         if spec.kind not in ("int", "float") or spec.minimum is None or spec.maximum is None:
             continue
-        for start, by in ((spec.maximum, 1), (spec.minimum, -1), (spec.minimum, 1), (spec.maximum, -1)):
-            for big in (False, True):
-                new = stepped(spec, start, by, big=big, choices=[])
-                assert spec.minimum <= new <= spec.maximum, spec.name
-                assert not spec.multiple_of or new % spec.multiple_of == 0, spec.name
+        for start, by, big in product((spec.minimum, spec.maximum), (1, -1), (False, True)):
+            new = stepped(spec, start, by, big=big, choices=[])
+            assert spec.minimum <= new <= spec.maximum, spec.name
+            assert not spec.multiple_of or new % spec.multiple_of == 0, spec.name
     assert stepped(SPECS["width"], 500, 1, big=False, choices=[]) == 504
     assert stepped(SPECS["width"], 500, -1, big=False, choices=[]) == 496
     assert stepped(SPECS["deterministic"], False, 1, big=False, choices=[]) is True
@@ -122,7 +122,7 @@ async def test_unfolding_shows_every_field_and_is_remembered(house: House) -> No
         assert "Clip skip" not in me.screen_text()
         await me.press("u")
         assert rows.field.name == "steps", "the cursor stays on its field"
-        assert [spec.name for spec in rows.fields] == [n for n, s in SPECS.items() if s.kind != "prompt"]
+        assert [spec for spec in SPECS.values() if spec.kind != "prompt"] == rows.fields
         await me.press("end")
         assert rows.field is rows.fields[-1]
         assert rows.fields[-1].label in me.screen_text()

@@ -121,7 +121,8 @@ async def test_a_taken_name_is_replaced_only_when_asked_again(house: House) -> N
         await me.press("enter")
         assert me.dialog == "" and presets.find(house.places, "mine").values["steps"] == 31
         await me.press("ctrl+s", *"other", "escape")
-        assert me.dialog == "" and [p.name for p in presets.load_all(house.places)[0] if not p.shipped] == ["mine"]
+        own = [preset.name for preset in presets.load_all(house.places)[0] if not preset.shipped]
+        assert me.dialog == "" and own == ["mine"]
 
 
 async def test_save_is_reached_from_the_presets(house: House) -> None:
