@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sdtui.diffusion.text import emphasise
-from sdtui.formats import chunks, clip_bpe, prompt_schedule
+from sdtui.formats import chunks, clip_bpe, comments, extra_networks, prompt_schedule
 from sdtui.formats.attention import RULES as ATTENTION_RULES
 from sdtui.formats.attention import parse_attention
 from sdtui.formats.compat import deviations
@@ -110,3 +110,61 @@ def test_and(case: dict[str, Any]) -> None:
     assert _composed(case["prompt"], "a1111") == case["expected"]
     if not deviations(prompt_schedule.AND_RULES, case["prompt"]):
         assert _composed(case["prompt"], "sdtui") == case["expected"]
+
+
+NETWORKS = load("generation/extra_networks.json")
+
+
+def _networks(prompt: str, compat: Any) -> dict[str, Any]:
+    cleaned, tags = extra_networks.parse(prompt, compat)
+    networks: dict[str, list[dict[str, Any]]] = {}
+    for tag in tags:
+        row = {"items": list(tag.items), "positional": list(tag.positional), "named": tag.named}
+        networks.setdefault(tag.word, []).append(row)
+    return {"cleaned": cleaned, "networks": networks}
+
+
+def _resolved(prompt: str, word: str, compat: Any) -> list[dict[str, Any]]:
+    tags = [tag for tag in extra_networks.parse(prompt, compat)[1] if tag.word == word]
+    return [
+        {"name": lora.name, "te": lora.te, "unet": lora.unet, "dyn_dim": lora.dyn}
+        for lora in extra_networks.loras(tags)
+    ]
+
+
+@pytest.mark.parametrize("case", NETWORKS["cases"], ids=lambda case: case["prompt"] or "empty")
+@pytest.mark.parametrize("compat", ["a1111", "sdtui"])
+def test_extra_networks(case: dict[str, Any], compat: Any) -> None:
+    assert case.keys() <= {"prompt", "cleaned", "networks", "resolved"}
+    if compat == "sdtui" and deviations(extra_networks.RULES, case["prompt"]):
+        return
+    wanted = {"cleaned": case["cleaned"], "networks": case["networks"]}
+    assert _networks(case["prompt"], compat) == wanted
+    for word, loras in case.get("resolved", {}).items():
+        if isinstance(loras, dict) and "error" in loras:
+            with pytest.raises(extra_networks.TagError):
+                _resolved(case["prompt"], word, compat)
+        else:
+            assert _resolved(case["prompt"], word, compat) == loras
+
+
+@pytest.mark.parametrize("case", NETWORKS["batch_cases"], ids=lambda case: str(case["prompts"]))
+def test_extra_networks_of_a_batch(case: dict[str, Any]) -> None:
+    """The first prompt's tags count for the whole batch: here, where a job has one prompt, they
+    are that prompt's."""
+    parsed = [extra_networks.parse(prompt, "a1111") for prompt in case["prompts"]]
+    assert [cleaned for cleaned, _ in parsed] == case["cleaned"]
+    first: dict[str, list[str]] = {}
+    for tag in parsed[0][1]:
+        first.setdefault(tag.word, []).append(list(tag.items))
+    assert first == case["networks"]
+
+
+SCRIPTS = load("generation/scripts.json")
+
+
+@pytest.mark.parametrize("case", SCRIPTS["comments"], ids=lambda case: repr(case["text"]))
+def test_comments(case: dict[str, Any]) -> None:
+    assert comments.without_comments(case["text"], "a1111") == case["expected"]
+    if not deviations(comments.RULES, case["text"]):
+        assert comments.without_comments(case["text"]) == case["expected"]
