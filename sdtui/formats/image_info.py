@@ -7,6 +7,7 @@ and AVIF. `read` gives what it gives; RULES are where we find more or take less 
 from __future__ import annotations
 
 import json
+import stat
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 EXIF_IFD, USER_COMMENT = 0x8769, 0x9286
 MAX_FILE_BYTES = 1 << 30
+MAX_PIXELS = 1 << 26
+"""Larger pictures are not unpacked to look behind or into their pixels."""
 OF_THE_FILE = frozenset({
     "jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "exif", "loop", "background",
     "timestamp", "duration", "progressive", "progression", "icc_profile", "chromaticity",
@@ -104,7 +107,10 @@ def look(path: Path) -> Stored:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
+        status = path.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise ImageInfoError(f"{path} is not a file")  # a pipe would never end
+        if status.st_size > MAX_FILE_BYTES:
             raise ImageInfoError(f"{path} is too large to be a picture")
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")  # they would be written over the screen
@@ -123,14 +129,15 @@ def look(path: Path) -> Stored:
 
 
 def _look(image: Image) -> Stored:
-    late = False
-    if image.format == "PNG" and not _texts(image):
+    late, small = False, image.width * image.height <= MAX_PIXELS
+    if small and image.format == "PNG" and not _texts(image):
         image.load()  # texts may come after the pixels
         late = bool(_texts(image))
     texts = _texts(image)
     comment, little_endian = _comment(image)
     parameters = texts.pop("parameters", None)
-    bare = image.format in ("PNG", "WEBP") and not (texts or comment or parameters)
+    lossless = image.format in ("PNG", "WEBP")
+    bare = small and lossless and not (texts or comment or parameters)
     return Stored(
         format=str(image.format),
         width=image.width,

@@ -50,6 +50,8 @@ SCHEMA = len(MIGRATIONS)
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 NICE = 10
+SEED_DIGITS = 18
+"""More do not fit into SQLite's integers, and no program draws such seeds."""
 
 
 class NewPicture(Protocol):
@@ -260,8 +262,18 @@ def _pictures_below(folder: Path) -> Iterator[Path]:
     for where, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".tmp-"):
-                yield Path(where, name)
+            path = Path(where, name)
+            if path.suffix.lower() not in SUFFIXES or name.startswith(".tmp-"):
+                continue
+            if str(path) != _storable(str(path)):
+                log.warning("%r is not in the index: its name is not UTF-8", os.fsencode(path))
+                continue
+            yield path
+
+
+def _storable(text: str) -> str:
+    """Text that SQLite takes: halves of characters become question marks."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _quoted(word: str) -> str:
@@ -282,15 +294,16 @@ def read_picture(path: Path) -> Picture | None:
     except (OSError, image_info.ImageInfoError) as error:
         log.info("%s is not in the index: %s", path, error)
         return None
-    known = infotext.parse(found.infotext)
+    text = _storable(found.infotext)
+    known = infotext.parse(text)
     seed = str(known.params.get("Seed", ""))
     return Picture(
         path=str(path),
         job=None,
         created_s=created_s,
-        seed=int(seed) if seed.isdigit() else 0,
+        seed=int(seed) if seed.isascii() and seed.isdigit() and len(seed) <= SEED_DIGITS else 0,
         width=found.width,
         height=found.height,
         prompt=known.prompt,
-        infotext=found.infotext,
+        infotext=text,
     )

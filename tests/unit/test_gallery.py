@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import threading
@@ -173,6 +174,31 @@ def test_a_damage_found_while_reading_is_no_crash(places: Places, writer: Galler
     writer.close()
     _damage(places.library_db, "pages")
     assert Gallery(places).search("cat") == Gallery(places).latest() == []
+
+
+def test_hostile_files_are_left_out_or_tamed_and_hide_nothing(
+    places: Places, writer: GalleryWriter
+) -> None:
+    from PIL import Image, PngImagePlugin
+
+    def put(name: str, **texts: str) -> None:
+        info = PngImagePlugin.PngInfo()
+        for key, text in texts.items():
+            info.add_text(key, text)
+        Image.new("RGB", (8, 8)).save(places.outputs / name, pnginfo=info)
+
+    put("0.png", parameters=f"big cat\nSteps: 1, Size: 8x8, Seed: {10**30}")
+    put("1.png", parameters="odd cat\nSteps: 1, Size: 8x8, Seed: ²")
+    told = '{"uc": "\\ud83d", "steps": 1, "sampler": "ddim", "scale": 1, "seed": 3}'
+    put("2.png", Software="NovelAI", Description="half a cat", Comment=told)
+    put("9.png", parameters="last cat\nSteps: 1, Size: 8x8, Seed: 4")
+    shutil.copy(places.outputs / "9.png", places.outputs / os.fsdecode(b"3\xff.png"))
+    os.mkfifo(places.outputs / "4.png")
+    (places.outputs / "5.png").symlink_to("/dev/zero")
+    (places.outputs / "6.png").symlink_to("6.png")
+    assert writer.rebuild() == 4
+    found = {picture.prompt: picture.seed for picture in Gallery(places).search("cat")}
+    assert found == {"big cat": 0, "odd cat": 0, "half a cat": 3, "last cat": 4}
 
 
 def test_pictures_put_into_the_folder_by_hand_are_found(
