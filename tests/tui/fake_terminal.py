@@ -112,6 +112,12 @@ class FakeTerminal:
                 quiet = time.monotonic() + silence
         return len(self.received) - before
 
+    def watch(self, seconds: float) -> None:
+        """Run the terminal for so long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.pump(min(left, 0.05))
+
     def send(self, keys: str) -> None:
         os.write(self.fd, keys.encode())
 

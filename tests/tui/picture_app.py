@@ -52,7 +52,9 @@ class PictureApp(App[None]):
         self.paths, self.place = paths, 0
 
     def compose(self) -> ComposeResult:
-        yield Input(select_on_focus=False)
+        field = Input(select_on_focus=False)
+        field.cursor_blink = False
+        yield field
         yield Picture(self.paths[0], empty="no picture yet", id="one")
 
     def on_unmount(self) -> None:

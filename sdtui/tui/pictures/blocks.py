@@ -22,9 +22,7 @@ from .files import reduce
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_RUN = re.compile(
-    r"\x1b\[48;2;(\d+);(\d+);(\d+)m(?:\x1b\[38;2;(\d+);(\d+);(\d+)m)?([ \u2580]+)"
-)
+_RUN = re.compile(r"\x1b\[48;2;(\d+);(\d+);(\d+)m(?:\x1b\[38;2;(\d+);(\d+);(\d+)m)?([ \u2580]+)")
 """A run of equal cells: background, foreground if the halves differ, blanks or upper halves."""
 
 

@@ -43,6 +43,9 @@ class Picture(Widget):
         self._caption = caption
         self._empty = empty
         self._painting: Painting | None = None
+        self._leaving: list[Painting] = []
+        """What was shown before: held until its successor is on the screen, for without it the
+        place would be empty for a moment."""
         self._problem = ""
         self._turn = 1
         """Counts what has been asked for; equal to `_done` when that is on the screen."""
@@ -145,9 +148,15 @@ class Picture(Widget):
             return
         self._painting, self._problem = painting, problem
         self.refresh()
-        if before is not painting:
-            # Only after the successor is on the screen, else the old one would vanish first.
-            self.call_after_refresh(self._painter.give_back, before, painting)
+        if before is not None and before is not painting:
+            self._leaving.append(before)
+            if not self._in_view():
+                self._let_go(self._leaving, painting)
+                self._leaving = []
+
+    def _let_go(self, leaving: list[Painting], successor: Painting | None) -> None:
+        for painting in leaving:
+            self._painter.give_back(painting, successor)
 
     def on_mount(self) -> None:
         self._painter.join(self)
@@ -155,6 +164,7 @@ class Picture(Widget):
             self._done = self._turn
 
     def on_unmount(self) -> None:
+        self._let_go(self._leaving, self._painting)
         self._painter.give_back(self._painting)
         self._painting = None
 
@@ -166,6 +176,9 @@ class Picture(Widget):
     def render_line(self, y: int) -> Strip:
         if not self.ready and not self._working:
             self.call_later(self._start)
+        if self._leaving:  # this very frame shows the successor
+            self.call_after_refresh(self._let_go, self._leaving, self._painting)
+            self._leaving = []
         width, height = self.size
         if self._caption_rows and y == height - 1:
             return self._words(self._caption, width)

@@ -62,9 +62,7 @@ def ask() -> Client | None:
     if len(fields) != 6:
         return None
     pid, termtype, termname, features, passthrough, visible = fields
-    return Client(
-        pid, termtype, termname, tuple(features.split(",")), passthrough, visible != "0"
-    )
+    return Client(pid, termtype, termname, tuple(features.split(",")), passthrough, visible != "0")
 
 
 def allow_passthrough(client: Client) -> bool:
