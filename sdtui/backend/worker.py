@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdtui.formats.comments import without_comments
 from sdtui.library import catalog, outputs
 from sdtui.library.atomic import replace_quickly
 from sdtui.library.hashes import Hashing
@@ -89,9 +90,7 @@ class GenerateRunner:
 
         from sdtui.diffusion.vae import NotFinite
 
-        params = GenerateParams.model_validate(job.params)
-        if params.seed < 0:
-            params = params.model_copy(update={"seed": secrets.randbelow(MAX_SEED - 1)})
+        params = _settled(GenerateParams.model_validate(job.params))
         work = _Work(self, self._places, job.job, params, report, cancelled)
         try:
             model, factors = self._loaded(params.checkpoint, work)
@@ -136,6 +135,16 @@ class GenerateRunner:
             self._factors, self._model = fit(model), model
             work.report(ModelChanged(model=self.model))
         return self._model, self._factors
+
+
+def _settled(params: GenerateParams) -> GenerateParams:
+    """What is drawn and written: with a seed, and without comments in the prompts (as A1111)."""
+    values: dict[str, Any] = {
+        name: without_comments(getattr(params, name)) for name in ("prompt", "negative_prompt")
+    }
+    if params.seed < 0:
+        values["seed"] = secrets.randbelow(MAX_SEED - 1)
+    return params.model_copy(update=values)
 
 
 class _Work:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .attention import uses_weights
+from .comments import without_comments
 from .versions import V1_6_0, V1_7_0_TSNR, V1_8_0, older
 
 if TYPE_CHECKING:
@@ -104,19 +105,10 @@ def _apply_version(params: Params, only_1_6: bool) -> None:
         params["Refiner switch by sampling steps"] = True
 
 
-_COMMENT_LINE = re.compile(r"(^|\n)#[^\n]*(\n|$)")
-_COMMENT = re.compile(r"#[^\n]*(\n|$)")
-
-
-def strip_comments(prompt: str) -> str:
-    """The prompt without # comments; a line that is all comment goes with its line break."""
-    return _COMMENT.sub("\n", _COMMENT_LINE.sub("\n", prompt))
-
-
 def _as_forge(params: Params) -> None:
     """Forge: comments go at reading, VAE and text encoders are one list of modules."""
     for key in ("Prompt", "Negative prompt"):
-        params[key] = strip_comments(str(params[key]))
+        params[key] = without_comments(str(params[key]), "forge")
     vae = params.pop("VAE", None)
     modules = [vae] if vae else _numbered(params, "Module ")
     if modules:
