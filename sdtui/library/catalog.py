@@ -7,8 +7,10 @@ as a plain list of parameters (`width: 192`, `steps: 20`). Written by hand, so i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,13 @@ from sdtui.params.base import ParamError, build, nearest
 from sdtui.params.generate import GenerateParams
 from sdtui.params.layers import Layer
 
+from . import model_folders
 from .places import Places
 from .strict_yaml import YamlError, read_mapping
 
-FOLDERS = ("", "checkpoints", "Stable-diffusion")
-"""Where checkpoints lie below models/ (ComfyUI's and A1111's names work too)."""
+FOLDER_WORDS = {"lora": "loras", "vae": "VAE", "embedding": "embeddings",
+                "upscaler": "upscale_models", "text encoder": "text_encoders"}  # fmt: skip
+TITLE_HASH = re.compile(r"\s*\[[0-9a-f]{8,64}\]$")
 NATIVE_SIZE = {"sd15": 512, "sd2": 768, "sdxl": 1024}
 
 
@@ -57,26 +61,113 @@ class Checkpoint:
     """Why it cannot be loaded, as a sentence; “” when nothing is known against it."""
 
 
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file of any kind, as it is offered."""
+
+    name: str
+    """Unique among its kind: the file's name without ending, or with its sub-folder."""
+    path: Path
+    kind: ModelKind
+    problem: str = ""
+    """Why it cannot be used, as a sentence."""
+
+
+def models(places: Places, kind: str) -> list[ModelFile]:
+    """The models of a kind (lora, vae, embedding, upscaler, text encoder) by name.
+
+    What lies in the folder of the kind, and loose files of that kind in models/. A file that turns
+    out to be something else is listed with a `problem`. Raises ConfigError.
+    """
+    placed = model_folders.search(places, kind)
+    loose = [one for one in model_folders.loose(places) if _described(one.path)[0].kind == kind]
+    found = []
+    for name, one in _named([*placed, *loose]).items():
+        what, problem = _described(one.path)
+        if not problem and what.kind != kind and not (kind == "vae" and "vae" in what.parts):
+            problem = f"{one.path.name} is not a {kind}: {what.said}"
+        found.append(ModelFile(name, one.path, what, problem))
+    return sorted(found, key=lambda file: file.name.casefold())
+
+
+def find_model(places: Places, kind: str, name: str) -> ModelFile:
+    """The model of `kind` called `name`. Raises CatalogError, which names the nearest."""
+    known = {file.name: file for file in models(places, kind)}
+    found = known.get(_bare(name)) or _by_stem(known, name)
+    if found is None:
+        like = nearest(name, tuple(known))
+        folder = places.models / FOLDER_WORDS.get(kind, kind)
+        hint = f"did you mean “{like}”?" if like else f"put its file into {folder}"
+        raise CatalogError(f"there is no {kind.replace('vae', 'VAE')} “{name}”; {hint}")
+    if found.problem:
+        raise CatalogError(found.problem)
+    return found
+
+
+def _by_stem(known: dict[str, ModelFile], name: str) -> ModelFile | None:
+    """By the file's name alone, where that is not the name it is listed under."""
+    return next((file for file in known.values() if file.path.stem == _bare(name)), None)
+
+
+def _bare(name: str) -> str:
+    path = Path(name)
+    return name.removesuffix(path.suffix) if path.suffix in model_folders.SUFFIXES else name
+
+
+def _named(found: Iterable[model_folders.Found]) -> dict[str, model_folders.Found]:
+    """By name; files of the same name in several places are told apart by their sub-folder."""
+    named: dict[str, model_folders.Found] = {}
+    for one in found:
+        for name in (one.name, one.shown, str(one.path)):
+            if name not in named:
+                named[name] = one
+                break
+    return named
+
+
 def checkpoints(places: Places) -> list[Checkpoint]:
-    """The demo model first, then the person's own by name."""
-    found = {"demo": _folder("demo", demo.model_dir(), "demo")}
-    for path in _candidates(places.models):
-        entry = _folder(path.name, path) if path.is_dir() else _file(path)
-        if entry is not None:
-            found.setdefault(entry.name, entry)
-    own = sorted((name for name in found if name != "demo"), key=str.casefold)
-    return [entry for name in ["demo", *own] if (entry := found[name]) is not None]
+    """The demo model first, then the person's own by name. Raises ConfigError."""
+    named = _checkpoint_files(places)
+    own = [_checkpoint(name, one) for name, one in named.items()]
+    kept = sorted((one for one in own if one is not None), key=lambda one: one.name.casefold())
+    return [*_demo(), *kept]
 
 
 def find(places: Places, name: str) -> Checkpoint:
-    """The checkpoint called `name` (with or without “.safetensors”). Raises UnknownCheckpoint."""
-    known = {entry.name: entry for entry in checkpoints(places)}
-    wanted = name.removesuffix(".safetensors")
-    if wanted in known:
-        return known[wanted]
-    like = nearest(wanted, tuple(known))
+    """The checkpoint called `name` (with or without ending, or “name [hash]”, as A1111 shows it).
+
+    Raises UnknownCheckpoint, ConfigError.
+    """
+    wanted = _bare(TITLE_HASH.sub("", name).strip())
+    if wanted == "demo" and (demo_model := _demo()):
+        return demo_model[0]
+    named = _checkpoint_files(places)
+    found = named.get(wanted)
+    if found is None:
+        found = next((one for one in named.values() if wanted in (one.shown, one.name)), None)
+    entry = _checkpoint(wanted, found) if found is not None else None
+    if entry is not None:
+        return entry
+    like = nearest(wanted, ("demo", *named))
     hint = f"did you mean “{like}”?" if like else f"put its file into {places.models}/checkpoints"
     raise UnknownCheckpoint(f"there is no checkpoint “{name}”; {hint}")
+
+
+def _demo() -> list[Checkpoint]:
+    found = _folder("demo", demo.model_dir(), "demo")
+    return [found] if found else []
+
+
+def _checkpoint_files(places: Places) -> dict[str, model_folders.Found]:
+    loose = [one for one in model_folders.loose(places) if _may_draw(one.path)]
+    named = _named([*loose, *model_folders.search(places, "checkpoint")])
+    named.pop("demo", None)
+    return named
+
+
+def _may_draw(path: Path) -> bool:
+    """A loose file is offered as a checkpoint unless it is known to be something else."""
+    return path.is_dir() or _described(path)[0].kind in ("checkpoint", "unknown", "foreign")
 
 
 def model_layer(checkpoint: Checkpoint) -> Layer:
@@ -105,19 +196,6 @@ def _own_settings(file: Path) -> dict[str, Any]:
     return values
 
 
-def _candidates(models: Path) -> Iterator[Path]:
-    for name in FOLDERS:
-        folder = models / name
-        if not folder.is_dir():
-            continue
-        pattern = "*" if name == "" else "**/*"
-        for path in sorted(folder.glob(pattern)):
-            is_model = path.suffix == ".safetensors" or (path / "model_index.json").is_file()
-            inside = any((up / "model_index.json").is_file() for up in path.parents)
-            if is_model and not inside:
-                yield path
-
-
 def _config(path: Path) -> dict[str, Any]:
     try:
         loaded = json.loads(path.read_text())
@@ -142,15 +220,32 @@ def _folder(name: str, path: Path, family: str = "") -> Checkpoint | None:
     return Checkpoint(name, path, family or known, size)
 
 
-def _file(path: Path) -> Checkpoint | None:
+def _checkpoint(name: str, found: model_folders.Found) -> Checkpoint | None:
     """A broken file is listed all the same: choosing it says what is wrong."""
+    path = found.path
+    if path.is_dir():
+        return _folder(name, path)
+    kind, problem = _described(path)
+    if problem or kind.kind != "checkpoint":
+        problem = problem or f"{path.name} is not a checkpoint: {kind.said}"
+        return Checkpoint(name, path, "unknown", 512, kind, problem)
+    return Checkpoint(name, path, kind.base, NATIVE_SIZE.get(kind.base, 512), kind)
+
+
+def _described(path: Path) -> tuple[ModelKind, str]:
+    """(kind, problem) of a file; remembered while it is the same file."""
     try:
-        kind = what_is(path)
-    except HeaderError as error:
-        return Checkpoint(path.stem, path, "unknown", 512, problem=str(error))
+        status = path.stat()
     except OSError as error:
-        return Checkpoint(path.stem, path, "unknown", 512, problem=f"{path}: {error.strerror}")
-    if kind.kind != "checkpoint":
-        problem = f"{path.name} is not a checkpoint: {kind.said}"
-        return Checkpoint(path.stem, path, "unknown", 512, kind, problem)
-    return Checkpoint(path.stem, path, kind.base, NATIVE_SIZE.get(kind.base, 512), kind)
+        return UNKNOWN, f"{path}: {error.strerror}"
+    return _read(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=10_000)
+def _read(path: Path, _size: int, _mtime_ns: int) -> tuple[ModelKind, str]:
+    try:
+        return what_is(path), ""
+    except HeaderError as error:
+        return UNKNOWN, str(error)
+    except OSError as error:
+        return UNKNOWN, f"{path}: {error.strerror}"
