@@ -289,6 +289,9 @@ class FakeTerminal:
         self._pieces = (first, pieces) if more else None
         if more:
             return
+        if "i" not in first:
+            self.faults.append("placed at the cursor, without an id")
+            return
         number = int(first["i"])
         try:
             image = Image.open(io.BytesIO(base64.b64decode("".join(pieces), validate=True)))

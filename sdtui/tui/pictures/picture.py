@@ -209,6 +209,7 @@ class Picture(Widget):
         )
 
     def _words(self, text: str, width: int) -> Strip:
+        text = "".join(char for char in text if char.isprintable())
         if not text:
             return Strip.blank(width, self.rich_style)
         if cell_len(text) > width:
