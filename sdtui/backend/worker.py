@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sdtui.formats.comments import without_comments
 from sdtui.library import catalog, outputs
 from sdtui.library.atomic import replace_quickly
+from sdtui.library.config import ConfigError, read_config
 from sdtui.library.hashes import Hashing
 from sdtui.library.places import Places
 from sdtui.params.generate import MAX_SEED, GenerateParams
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdtui.diffusion.load import Model
+    from sdtui.diffusion.shelf import Kept, Wanted
 
 TELL_EVERY_S = 0.1
 """Steps and previews are told at most so often; the last step of a batch always."""
@@ -46,7 +48,7 @@ SPEED_OVER = 10
 
 
 class GenerateRunner:
-    """Makes pictures on one device. Keeps one model in memory."""
+    """Makes pictures on one device. What it keeps in memory is the shelf's matter."""
 
     def __init__(self, device: str, places: Places) -> None:
         """Loads the libraries: some seconds."""
@@ -56,33 +58,30 @@ class GenerateRunner:
         import torch
 
         from sdtui.diffusion import load, pipeline  # noqa: F401  (so that the first job need not)
+        from sdtui.diffusion.shelf import Shelf
 
         _libraries_quiet()
         logging.getLogger(__name__).debug("torch %s", torch.__version__)
         self.device = device
         self._torch_device = torch.device(device)
         self._places = places
-        self._model: Model | None = None
-        self._factors: Any = None
+        self._shelf = Shelf()
         # Half a million objects that stay: the collector need not look at them again.
         gc.collect()
         gc.freeze()
 
     @property
     def model(self) -> ModelView | None:
-        model = self._model
-        if model is None:
+        if self._shelf.current is None:
             return None
+        model = self._shelf.current.model
         return ModelView(
             name=model.name, path=str(model.path), family=model.family, device=self.device,
             dtype=str(model.dtype).removeprefix("torch."),
         )  # fmt: skip
 
     def free(self) -> None:
-        from sdtui.diffusion.device import give_memory_back
-
-        self._model = self._factors = None
-        give_memory_back()
+        self._shelf.clear()
 
     def run(self, job: JobView, report: Report, cancelled: threading.Event) -> None:
         """Make the job's pictures (see `runner.Runner.run`)."""
@@ -93,8 +92,8 @@ class GenerateRunner:
         params = _settled(GenerateParams.model_validate(job.params))
         work = _Work(self, self._places, job.job, params, report, cancelled)
         try:
-            model, factors = self._loaded(params.checkpoint, work)
-            work.make(model, factors)
+            kept = self._loaded(params, work)
+            work.make(kept.model, kept.factors)
         except torch.OutOfMemoryError as error:
             self.free()
             report(ModelChanged(model=None))
@@ -110,31 +109,54 @@ class GenerateRunner:
                 "Another checkpoint, or a lower CFG scale, may help",
             ) from error
 
-    def _loaded(self, name: str, work: _Work) -> tuple[Model, Tensor]:
+    def _loaded(self, params: GenerateParams, work: _Work) -> Kept:
+        """The model that the job wants: from memory, else from its files."""
+        from sdtui.diffusion.shelf import Wanted
+
+        places, shelf = self._places, self._shelf
+        try:
+            found = catalog.find(places, params.checkpoint)
+            vae = catalog.vae_for(places, found, params.vae)
+            text = catalog.text_encoder_for(places, params.text_encoder)
+            budget_bytes = read_config(places).memory_bytes
+        except (catalog.CatalogError, ConfigError) as error:
+            still = shelf.named(params.checkpoint)  # its file was deleted; it goes on being used
+            if isinstance(error, catalog.UnknownCheckpoint) and still is not None:
+                kept = shelf.take(still, work.warn)
+                assert kept is not None
+                return kept
+            raise JobError(str(error)[:1].upper() + str(error)[1:], usage=True) from None
+        wanted = Wanted(found.path, vae, text)
+        before = shelf.current
+        kept = shelf.take(wanted, work.warn)
+        if kept is None:
+            shelf.make_room(budget_bytes)
+            work.report(ModelChanged(model=None))
+            kept = self._load(found, wanted, work)
+        if kept is not before:
+            work.report(ModelChanged(model=self.model))
+        return kept
+
+    def _load(self, found: catalog.Checkpoint, wanted: Wanted, work: _Work) -> Kept:
         from sdtui.diffusion.load import LoadError, load_model
         from sdtui.diffusion.preview import fit
+        from sdtui.diffusion.shelf import Kept
 
         try:
-            wanted = catalog.find(self._places, name)
-        except catalog.UnknownCheckpoint as error:
-            raise JobError(str(error).capitalize(), usage=True) from None
-        if self._model is not None and self._model.path != wanted.path:
-            self.free()
-            work.report(ModelChanged(model=None))
-        if self._model is None:
-            try:
-                model = load_model(
-                    wanted.name, wanted.path, wanted.family, self._torch_device,
-                    lambda part: work.phase("loading", part),
-                )  # fmt: skip
-            except LoadError as error:
-                raise JobError(
-                    f"The checkpoint “{name}” cannot be loaded", str(error),
-                    "Choose another checkpoint, or put the file right",
-                ) from error  # fmt: skip
-            self._factors, self._model = fit(model), model
-            work.report(ModelChanged(model=self.model))
-        return self._model, self._factors
+            if found.problem:
+                raise LoadError(found.problem)
+            model = load_model(
+                found.name, found.path, found.family, self._torch_device,
+                lambda part: work.phase("loading", part), vae=wanted.vae, text=wanted.text,
+            )  # fmt: skip
+        except LoadError as error:
+            raise JobError(
+                f"The checkpoint “{found.name}” cannot be loaded", str(error),
+                "Choose another checkpoint, or put the file right",
+            ) from error  # fmt: skip
+        kept = Kept(model, fit(model))
+        self._shelf.put(wanted, kept)
+        return kept
 
 
 def _settled(params: GenerateParams) -> GenerateParams:
@@ -172,7 +194,7 @@ class _Work:
         self.hashing = Hashing(self.places, model.path)
         hooks = Hooks(
             phase=self.phase, step=self.step, image=self.save, check=self.check,
-            notice=lambda text: self.report(Notice(text=text, level="warning")),
+            notice=self.warn,
         )  # fmt: skip
         generate(model, self.params, hooks)
 
@@ -184,6 +206,9 @@ class _Work:
                     f"{name} {pixels} is not a multiple of {model.factor}",
                     f"The VAE of {model.name} makes blocks of {model.factor} pixels", usage=True,
                 )  # fmt: skip
+
+    def warn(self, text: str) -> None:
+        self.report(Notice(text=text, level="warning"))
 
     def check(self) -> None:
         if self.cancelled.is_set():

@@ -35,6 +35,15 @@ class Stamp:
             return False
 
     @property
+    def overwritten(self) -> bool:
+        """The very file that was opened has other contents now."""
+        try:
+            now = Stamp.of(self.path)
+        except OSError:
+            return False
+        return now.inode == self.inode and now != self
+
+    @property
     def gone(self) -> bool:
         """Nothing lies at the path any more; what was opened can still be read."""
         return not self.path.exists()

@@ -27,6 +27,8 @@ from .strict_yaml import YamlError, read_mapping
 
 FOLDER_WORDS = {"lora": "loras", "vae": "VAE", "embedding": "embeddings",
                 "upscaler": "upscale_models", "text encoder": "text_encoders"}  # fmt: skip
+AUTOMATIC, OWN = "Automatic", "None"
+"""Choices of a VAE that are no file (A1111's words)."""
 TITLE_HASH = re.compile(r"\s*\[[0-9a-f]{8,64}\]$")
 NATIVE_SIZE = {"sd15": 512, "sd2": 768, "sdxl": 1024}
 
@@ -168,6 +170,60 @@ def _checkpoint_files(places: Places) -> dict[str, model_folders.Found]:
 def _may_draw(path: Path) -> bool:
     """A loose file is offered as a checkpoint unless it is known to be something else."""
     return path.is_dir() or _described(path)[0].kind in ("checkpoint", "unknown", "foreign")
+
+
+def vae_for(places: Places, checkpoint: Checkpoint, choice: str) -> Path | None:
+    """The file to take the VAE from; None = the checkpoint's own.
+
+    Automatic: a file of the same name beside the checkpoint, “name.vae.safetensors”, or the one
+    that its side-car “name.json” names (A1111's habits). Raises CatalogError, ConfigError.
+    """
+    if choice == OWN:
+        return None
+    if choice != AUTOMATIC:
+        try:
+            return find_model(places, "vae", choice).path
+        except CatalogError:
+            other = _checkpoint_files(places).get(_bare(choice))
+            if other is None:
+                raise
+            return other.path
+    beside = checkpoint.path.with_suffix("")
+    for suffix in model_folders.SUFFIXES:
+        file = beside.with_name(f"{beside.name}.vae{suffix}")
+        if checkpoint.path.is_file() and file.is_file():
+            return file
+    told = _config(checkpoint.path.with_suffix(".json")).get("vae")
+    if isinstance(told, str) and told not in ("", AUTOMATIC, OWN):
+        return find_model(places, "vae", told).path
+    return None
+
+
+def text_encoder_for(places: Places, choice: str) -> Path | None:
+    """The file to take text encoders from; None = the checkpoint's own.
+
+    Raises CatalogError, ConfigError.
+    """
+    if choice == AUTOMATIC:
+        return None
+    try:
+        return find_model(places, "text encoder", choice).path
+    except CatalogError:
+        other = _checkpoint_files(places).get(_bare(choice))
+        if other is None:
+            raise
+        return other.path
+
+
+def choices(places: Places, of: str) -> list[str]:
+    """What a parameter with `choices_from=of` may be. Raises ConfigError."""
+    if of == "checkpoints":
+        return [one.name for one in checkpoints(places)]
+    if of == "vaes":
+        return [AUTOMATIC, OWN, *(one.name for one in models(places, "vae"))]
+    if of == "text_encoders":
+        return [AUTOMATIC, *(one.name for one in models(places, "text encoder"))]
+    raise KeyError(of)
 
 
 def model_layer(checkpoint: Checkpoint) -> Layer:

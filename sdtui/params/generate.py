@@ -24,6 +24,15 @@ class GenerateParams(Params):
         "demo", label="Checkpoint", group=PICTURE, choices_from="checkpoints", infotext="Model",
         help="The model that draws; it decides the style more than anything else.",
     )
+    vae: str = param(
+        "Automatic", label="VAE", group=PICTURE, choices_from="vaes", infotext="VAE", folded=True,
+        help="What makes pixels: Automatic takes the file beside the checkpoint, if there is one; "
+        "None takes the checkpoint's own.",
+    )
+    text_encoder: str = param(
+        "Automatic", label="Text encoder", group=PICTURE, choices_from="text_encoders", folded=True,
+        help="Where a checkpoint has none: another checkpoint or a file in models/text_encoders.",
+    )
     width: int = param(
         512, label="Width", group=PICTURE, minimum=64, maximum=4096, step=8, big_step=64,
         multiple_of=8, unit="px", infotext="Size-1",

@@ -197,7 +197,7 @@ class SdtuiApp(actions.Actions, KeysInOrder):
 
     def choices(self, of: str) -> list[str]:
         """The choices of a field that are known only here."""
-        return self.checkpoints if of == "checkpoints" else []
+        return self.checkpoints if of == "checkpoints" else catalog.choices(self.places, of)
 
     def checked(self) -> GenerateParams | None:
         """The settings as parameters; None (and the field is shown) if one is wrong."""
