@@ -31,11 +31,29 @@ def deviations(rules: tuple[Rule, ...], given: Any) -> list[Rule]:
 
 def all_rules() -> dict[str, tuple[Rule, ...]]:
     """Every rule of every reader, by what is read."""
-    from . import attention, image_info, infotext, infotext_apply, sampler_names
+    from . import (
+        attention,
+        chunks,
+        comments,
+        extra_networks,
+        image_info,
+        infotext,
+        infotext_apply,
+        prompt_lists,
+        prompt_schedule,
+        sampler_names,
+    )
 
     return {
         "sampler and schedule names": sampler_names.RULES,
         "weights in prompts": attention.RULES,
+        "chunks of prompts": chunks.RULES,
+        "schedules in prompts": prompt_schedule.RULES,
+        "AND": prompt_schedule.AND_RULES,
+        "calls of the model": prompt_schedule.CALL_RULES,
+        "comments in prompts": comments.RULES,
+        "tags in prompts": extra_networks.RULES,
+        "prompt matrix": prompt_lists.MATRIX_RULES,
         "infotext": infotext.RULES,
         "settings from infotext": infotext_apply.RULES + infotext_apply.NAME_RULES,
         "pictures": image_info.RULES,

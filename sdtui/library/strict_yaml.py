@@ -12,23 +12,24 @@ class YamlError(ValueError):
     """A file that is not plain YAML; the message names it, the line and what is wrong."""
 
 
-def read_mapping(path: Path) -> dict[Any, Any]:
+def read_mapping(path: Path, max_bytes: int = MAX_FILE_BYTES) -> dict[Any, Any]:
     """The file's “name: value” lines; an empty file has none. Raises YamlError."""
     import yaml
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, twenty times faster
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise YamlError(f"{path}: larger than {MAX_FILE_BYTES >> 10} kB, so not settings")
+        if path.stat().st_size > max_bytes:
+            raise YamlError(f"{path}: larger than {max_bytes >> 10} kB")
         text = path.read_text(encoding="utf-8")
         depth = 0
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        for event in yaml.parse(text, Loader=loader):
             if isinstance(event, yaml.AliasEvent):
                 raise YamlError(f"{path}: YAML aliases (*name) are not allowed here")
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_DEPTH:
                 raise YamlError(f"{path}: nested too deeply")
-        loaded = yaml.safe_load(text)
+        loaded = yaml.load(text, Loader=loader)
     except (OSError, UnicodeDecodeError) as error:
         raise YamlError(f"{path}: cannot be read: {error}") from None
     except (yaml.YAMLError, RecursionError) as error:

@@ -8,7 +8,15 @@ import pytest
 import torch
 
 from sdtui.diffusion.text import emphasise
-from sdtui.formats import chunks, clip_bpe, comments, extra_networks, prompt_schedule
+from sdtui.formats import (
+    chunks,
+    clip_bpe,
+    comments,
+    extra_networks,
+    prompt_file,
+    prompt_lists,
+    prompt_schedule,
+)
 from sdtui.formats.attention import RULES as ATTENTION_RULES
 from sdtui.formats.attention import parse_attention
 from sdtui.formats.compat import deviations
@@ -168,3 +176,29 @@ def test_comments(case: dict[str, Any]) -> None:
     assert comments.without_comments(case["text"], "a1111") == case["expected"]
     if not deviations(comments.RULES, case["text"]):
         assert comments.without_comments(case["text"]) == case["expected"]
+
+
+@pytest.mark.parametrize("case", SCRIPTS["prompt_matrix"], ids=lambda case: case["prompt"])
+def test_prompt_matrix(case: dict[str, Any]) -> None:
+    given = case["prompt"], case["put_at_start"], case["delimiter"]
+    assert prompt_lists.matrix(*given, "a1111") == case["expected"]
+    if not deviations(prompt_lists.MATRIX_RULES, case["prompt"]):
+        assert prompt_lists.matrix(*given) == case["expected"]
+
+
+@pytest.mark.parametrize("case", SCRIPTS["prompts_from_file"], ids=lambda case: case["line"])
+def test_prompts_from_file(case: dict[str, Any]) -> None:
+    if "error" in case:
+        with pytest.raises(prompt_file.LineError):
+            prompt_file.read_options(case["line"])
+    else:
+        assert prompt_file.read_options(case["line"]) == case["expected"]
+
+
+EASY = load("generation/easydiffusion.json")
+
+
+@pytest.mark.parametrize("case", EASY["prompt_operators"], ids=lambda case: case["prompt"])
+def test_easy_diffusion(case: dict[str, Any]) -> None:
+    assert prompt_lists.easy_diffusion_sets(case["prompt"]) == case["after_set"]
+    assert prompt_lists.easy_diffusion(case["prompt"]) == case["final"]
