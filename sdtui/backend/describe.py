@@ -20,8 +20,10 @@ NamedModel = tuple[str, str | None]
 """The name of the model in use, and the first ten digits of its hash if they are known."""
 
 
-def infotext(params: GenerateParams, model: NamedModel, seed: int) -> str:
-    """The settings of one picture as A1111 writes them."""
+def infotext(
+    params: GenerateParams, model: NamedModel, seed: int, vae: NamedModel | None = None
+) -> str:
+    """The settings of one picture as A1111 writes them. `vae`: where it is not the model's own."""
     from sdtui.diffusion import schedules
 
     by_timesteps = SAMPLER_TRAITS[params.sampler].by_timesteps
@@ -29,6 +31,7 @@ def infotext(params: GenerateParams, model: NamedModel, seed: int) -> str:
         params.model_copy(update={"checkpoint": model[0]}),
         seed,
         model_hash=model[1],
+        vae=vae,
         extra={} if by_timesteps else schedules.infotext(params.schedule, params.sampler),
         version=f"sdtui {__version__}",
     )

@@ -6,21 +6,19 @@ Importing this module is light; torch and diffusers are loaded when a `GenerateR
 from __future__ import annotations
 
 import io
-import secrets
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdtui.formats.comments import without_comments
 from sdtui.library import catalog, outputs
 from sdtui.library.atomic import replace_quickly
 from sdtui.library.config import ConfigError, read_config
 from sdtui.library.hashes import Hashing
 from sdtui.library.places import Places
-from sdtui.params.generate import MAX_SEED, GenerateParams
+from sdtui.params.generate import GenerateParams
 
-from . import describe
+from . import describe, prompts
 from .protocol import (
     ImageSaved,
     JobView,
@@ -89,8 +87,11 @@ class GenerateRunner:
 
         from sdtui.diffusion.vae import NotFinite
 
-        params = _settled(GenerateParams.model_validate(job.params))
+        params = prompts.settled(GenerateParams.model_validate(job.params))
         work = _Work(self, self._places, job.job, params, report, cancelled)
+        requests = prompts.chosen(params, self._places)
+        for request in requests:
+            prompts.check_tags(request, self._places, work.notice)
         try:
             kept = self._loaded(params, work)
             work.make(kept.model, kept.factors)
@@ -159,16 +160,6 @@ class GenerateRunner:
         return kept
 
 
-def _settled(params: GenerateParams) -> GenerateParams:
-    """What is drawn and written: with a seed, and without comments in the prompts (as A1111)."""
-    values: dict[str, Any] = {
-        name: without_comments(getattr(params, name)) for name in ("prompt", "negative_prompt")
-    }
-    if params.seed < 0:
-        values["seed"] = secrets.randbelow(MAX_SEED - 1)
-    return params.model_copy(update=values)
-
-
 class _Work:
     """One job in the making: what is told, what is saved."""
 
@@ -178,6 +169,8 @@ class _Work:
     ) -> None:  # fmt: skip
         self.runner, self.places, self.job, self.params = runner, places, job, params
         self.report, self.cancelled = report, cancelled
+        self.request = params
+        """The part of the job in work: the same, with the choices in its prompts made."""
         self.done = 0
         self.progress = Progress(steps=params.steps, images=params.images)
         self.told_s = self.previewed_s = 0.0
@@ -185,13 +178,16 @@ class _Work:
         self.model: Model
         self.factors: Tensor
         self.hashing: Hashing
+        self.vae_hashing: Hashing | None = None
 
-    def make(self, model: Model, factors: Tensor) -> None:
+    def make(self, model: Model, factors: Tensor, requests: list[GenerateParams]) -> None:
         from sdtui.diffusion.pipeline import Hooks, generate
 
         self.model, self.factors = model, factors
         self._fits(model)
         self.hashing = Hashing(self.places, model.path)
+        if model.vae_file is not None:
+            self.vae_hashing = Hashing(self.places, model.vae_file)
         hooks = Hooks(
             phase=self.phase, step=self.step, image=self.save, check=self.check,
             notice=self.warn,
@@ -244,7 +240,7 @@ class _Work:
     def _eta(self, step: int, speed: float) -> float | None:
         if speed <= 0:
             return None
-        batches = -(-(self.params.images - self.done) // self.params.batch_size)
+        batches = -(-(self.params.images - self.done) // self.request.batch_size)
         return (batches * self.params.steps - step) / speed
 
     def _preview(self, step: int, denoised_BCHW: Tensor) -> None:
@@ -258,9 +254,16 @@ class _Work:
             PreviewReady(job=self.job, path=str(path), step=step, width=width, height=height)
         )
 
+    def _vae(self) -> describe.NamedModel | None:
+        """The VAE's file name and hash, where it is not the checkpoint's own."""
+        file = self.model.vae_file
+        if file is None or self.vae_hashing is None:
+            return None
+        return file.name, self.vae_hashing.short(self.cancelled.is_set)
+
     def save(self, image: Image, seed: int) -> None:
         model = (self.model.name, self.hashing.short(self.cancelled.is_set))
-        text = describe.infotext(self.params, model, seed)
+        text = describe.infotext(self.params, model, seed, self._vae())
         facts = describe.facts(self.params, model, seed, self.done, image)
         try:
             path = outputs.save_picture(

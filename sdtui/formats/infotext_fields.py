@@ -82,7 +82,7 @@ def from_params(
     seed: int,
     *,
     model_hash: str | None = None,
-    vae: tuple[str, str] | None = None,
+    vae: tuple[str, str | None] | None = None,
     extra: Mapping[str, object] | None = None,
     version: str | None = None,
 ) -> dict[str, object]:
@@ -105,7 +105,7 @@ def from_params(
         "Model hash": model_hash,
         "Model": params.checkpoint,
         "VAE hash": vae[1] if vae else None,
-        "VAE": vae[0] if vae else None,
+        "VAE": vae[0] if vae else (params.vae if params.vae == "None" else None),
         "Clip skip": params.clip_skip if params.clip_skip > 1 else None,
         "RNG": params.random_source if params.random_source != "GPU" else None,
         "Emphasis": params.emphasis if params.emphasis != "Original" else None,

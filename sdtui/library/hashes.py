@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sdtui.formats.header import read_header
+
 from .atomic import replace_quickly
 from .places import Places
 
@@ -22,6 +24,11 @@ log = logging.getLogger(__name__)
 
 SHORT = 10
 """Digits that A1111 shows and writes (its “AutoV2” hash)."""
+LORA_SHORT = 12
+"""Digits of a LoRA's hash (“AutoV3”)."""
+OLD = 8
+DATA = "data of "
+"""Before a path in the cache: the hash of what comes after the header."""
 NICE = 10
 LOOK_S = 0.1
 _lock = threading.Lock()
@@ -55,6 +62,37 @@ def model_hash(places: Places, path: Path) -> str:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     _keep(places, file, [size, changed, digest])
     return digest
+
+
+def data_hash(places: Places, path: Path) -> str:
+    """The 64 digits whose first 12 are A1111's hash of a LoRA (“AutoV3”), computed if need be.
+
+    What a trainer wrote down (sshs_model_hash), else the SHA-256 of everything after the header,
+    which stays the same when metadata is edited; of other formats the SHA-256 of the file.
+
+    Raises OSError, HeaderError.
+    """
+    if path.suffix.lower() not in (".safetensors", ".sft"):
+        return model_hash(places, path)
+    if told := read_header(path).metadata.get("sshs_model_hash"):
+        return told.lower()
+    size, changed = _state(path)
+    key = DATA + str(path)
+    entry = _load(places).get(key)
+    if entry and entry[:2] == [size, changed]:
+        return str(entry[2])
+    with path.open("rb") as opened:
+        opened.seek(8 + int.from_bytes(opened.read(8), "little"))
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    _keep(places, path, [size, changed, digest], key)
+    return digest
+
+
+def old_hash(path: Path) -> str:
+    """The 8 digits that A1111 wrote until January 2023: of 64 KiB at 1 MiB. Raises OSError."""
+    with path.open("rb") as opened:
+        opened.seek(1 << 20)
+        return hashlib.sha256(opened.read(1 << 16)).hexdigest()[:OLD]
 
 
 class Hashing:
@@ -105,10 +143,14 @@ def _is_entry(entry: Any) -> bool:
     return isinstance(entry, list) and [type(part) for part in entry] == [int, int, str]
 
 
-def _keep(places: Places, file: Path, entry: list[Any]) -> None:
+def _keep(places: Places, file: Path, entry: list[Any], key: str = "") -> None:
     with _lock:
-        kept = {path: old for path, old in _load(places).items() if Path(path).exists()}
-        kept[str(file)] = entry
+        kept = {
+            name: old
+            for name, old in _load(places).items()
+            if Path(name.removeprefix(DATA)).exists()
+        }
+        kept[key or str(file)] = entry
         try:
             replace_quickly(places.hash_cache, json.dumps(kept, indent=0).encode())
         except OSError as error:

@@ -10,7 +10,7 @@ from sdtui.formats.infotext import parse
 from sdtui.formats.infotext_apply import Ignored, Imported, to_values
 from sdtui.params.base import nearest
 
-from .catalog import Checkpoint, checkpoints
+from .catalog import AUTOMATIC, OWN, CatalogError, Checkpoint, checkpoints, find_model
 from .hashes import SHORT, known_hash
 from .places import Places
 
@@ -27,7 +27,7 @@ def read_infotext(places: Places, text: str) -> Imported:
     the checkpoint stays what it is, and `ignored` names the nearest there is.
     """
     read = parse(text)
-    imported = to_values(read)
+    imported = _vae_here(places, to_values(read))
     name = _SUFFIX.sub("", _TITLE_HASH.sub("", str(read.params.get("Model", ""))).strip())
     digest = str(read.params.get("Model hash", "")).lower()
     digest = digest if _HASH.fullmatch(digest) else ""
@@ -40,6 +40,21 @@ def read_infotext(places: Places, text: str) -> Imported:
         values["checkpoint"] = found.name
     ignored = (*imported.ignored, *([remark] if remark else []))
     return replace(imported, values=values, ignored=ignored)
+
+
+def _vae_here(places: Places, imported: Imported) -> Imported:
+    """A VAE that is not on this machine is left out, with a remark."""
+    name = str(imported.values.get("vae", "Automatic"))
+    if name in (AUTOMATIC, OWN):
+        return imported
+    try:
+        found = find_model(places, "vae", name)
+    except CatalogError as error:
+        values = {key: value for key, value in imported.values.items() if key != "vae"}
+        return replace(
+            imported, values=values, ignored=(*imported.ignored, Ignored("VAE", name, str(error)))
+        )
+    return replace(imported, values={**imported.values, "vae": found.name})
 
 
 def _find(
