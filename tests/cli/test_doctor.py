@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -40,6 +41,17 @@ def test_broken_files_are_warned_of_and_do_not_fail(program: Program) -> None:
     assert done.returncode == 0 and "warning" in done.stdout
     assert str(models / "cut.safetensors") in done.stdout.replace("\n" + " " * 22, "")
     assert "unknown key “stepz”" in " ".join(done.stdout.split())
+
+
+def test_a_wrong_config_is_a_problem_and_hides_nothing(program: Program) -> None:
+    program.home.mkdir()
+    (program.home / "config.yaml").write_text("a1111x: 3\n")
+    done = program("doctor", "--json")
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    bad = [row for row in told["rows"] if row["level"] == "problem"]
+    assert [row["name"] for row in bad] == ["models"] and "“a1111x”" in bad[0]["text"]
+    assert told["ok"] is False and told["rows"][-1]["name"] in ("gpu", "precision")
 
 
 def test_a_home_that_cannot_be_used_is_a_problem(program: Program, tmp_path: Path) -> None:

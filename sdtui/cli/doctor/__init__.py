@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from sdtui.cli import DONE, FAILED, print_json, printable
-from sdtui.library.places import Places, find_places
+from sdtui.library.places import PlaceError, Places, find_places
 
 Level = Literal["ok", "warning", "problem"]
 
@@ -64,6 +64,8 @@ def _rows(name: str, check: Check, places: Places) -> list[Row]:
     """One check that breaks must not hide what the others have found."""
     try:
         return list(check(places))
+    except PlaceError as error:
+        return [Row(name, "problem", str(error))]
     except Exception as error:
         logging.getLogger(__name__).debug("check %s", name, exc_info=True)
         return [Row(name, "problem", f"could not be checked: {type(error).__name__}: {error}")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from collections.abc import Iterator
 
@@ -16,6 +15,7 @@ from . import Row
 GIB = 1 << 30
 LITTLE_BYTES, TOO_LITTLE_BYTES = 10 * GIB, GIB
 ANSWER_S = 3.0
+SHOWN = 8
 
 
 def folders(places: Places) -> Iterator[Row]:
@@ -44,16 +44,13 @@ def disk(places: Places) -> Iterator[Row]:
 
 def models(places: Places) -> Iterator[Row]:
     found = catalog.checkpoints(places)
-    names = ", ".join(f"{one.name} ({one.family})" for one in found[:8])
-    more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+    good = [one for one in found if not one.problem]
+    names = ", ".join(f"{one.name} ({one.family})" for one in good[:SHOWN])
+    more = f" and {len(good) - SHOWN} more" if len(good) > SHOWN else ""
     yield Row("checkpoints", "ok", f"{names}{more}")
     for one in found:
-        if one.family == "unknown":
-            yield Row("checkpoint", "warning", f"{one.path}: not recognised as a model",
-                      ("Is the download complete? Else take it out of the folder",))  # fmt: skip
-        elif not os.access(one.path, os.R_OK):
-            yield Row("checkpoint", "warning", f"{one.path}: cannot be read",
-                      (f"chmod a+r '{one.path}'",))  # fmt: skip
+        if one.problem:
+            yield Row("checkpoint", "warning", f"{one.path}: {one.problem}")
 
 
 def presets(places: Places) -> Iterator[Row]:
