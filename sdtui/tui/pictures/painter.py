@@ -71,6 +71,11 @@ class Painter:
         self._pictures: WeakSet[Picture] = WeakSet()
         self._following = False
         self._written_s = 0.0
+        if self.mode == "kitty" and abilities.tmux and not abilities.kitty:
+            # The user knows his terminal better than tmux does.
+            client = tmux.ask()
+            if client is not None:
+                tmux.allow_passthrough(client)
         if abilities.asked and not abilities.answered:
             from .late_replies import drop_late_replies
 
