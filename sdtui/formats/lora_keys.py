@@ -87,7 +87,7 @@ class Modules:
     """The modules of a model, found by the names that LoRA files have for them."""
 
     def __init__(self, unet: Iterable[str], text_encoders: Iterable[Iterable[str]]) -> None:
-        """Paths of all modules, as diffusers and transformers name them."""
+        """Paths of all modules with weights, as diffusers and transformers name them."""
         self._spellings: dict[int, dict[str, str]] = {UNET: unet_spellings(unet)}
         for number, paths in enumerate(text_encoders):
             self._spellings[number] = {_bare(_flat(path)): path for path in paths}
@@ -138,17 +138,28 @@ MIDDLE = re.compile(r"mid_block\.(?P<kind>resnets|attentions)\.(?P<place>\d+)(?:
 def unet_spellings(paths: Iterable[str]) -> dict[str, str]:
     """diffusers' and Stability's name of each module, dots as underscores -> its path."""
     known = set(paths)
-    layers = sum(bool(re.fullmatch(r"down_blocks\.0\.resnets\.\d+", path)) for path in known)
+    blocks = [match for path in known if (match := BLOCK.match(path))]
+    layers = len({one["place"] for one in blocks if one["kind"] == "resnets" and _on_top(one)})
+    attending = {
+        one["level"] for one in blocks if one["kind"] == "attentions" and one["way"] == "up"
+    }
     found = {}
     for path in known:
-        if original := _original(path, layers, known):
+        if original := _original(path, layers, attending):
             found[original] = path
     return found | {_flat(path): path for path in known}
 
 
-def _original(path: str, layers: int, known: set[str]) -> str | None:
-    """A module's place in Stability's U-Net, whose blocks are numbered through; `layers` residual
-    blocks stand in each level on the way down, one more on the way up."""
+def _on_top(block: re.Match[str]) -> bool:
+    return block["way"] == "down" and block["level"] == "0"
+
+
+def _original(path: str, layers: int, attending: set[str]) -> str | None:
+    """A module's place in Stability's U-Net, whose blocks are numbered through.
+
+    `layers` residual blocks stand in each level on the way down, one more on the way up;
+    `attending` are the levels with attention on the way up.
+    """
     if path in SINGLE:
         return SINGLE[path]
     if match := MIDDLE.match(path):
@@ -163,7 +174,7 @@ def _original(path: str, layers: int, known: set[str]) -> str | None:
         return f"input_blocks_{1 + level * (layers + 1) + place}_{inside}" + _rest(match)
     if match["kind"] == "upsamplers":
         place = layers
-        inside = 2 if f"up_blocks.{level}.attentions.{place}" in known else 1
+        inside = 2 if match["level"] in attending else 1
     return f"output_blocks_{level * (layers + 1) + place}_{inside}" + _rest(match)
 
 

@@ -8,12 +8,6 @@ from sdtui.formats.lora_keys import UNET, Modules, peft_scale, sort_keys
 from tests.vectors_path import load
 
 
-def with_parents(paths: list[str]) -> set[str]:
-    """All modules on the way to these."""
-    parts = [path.split(".") for path in paths]
-    return {".".join(one[:end]) for one in parts for end in range(1, len(one) + 1)}
-
-
 def of_family(base: str) -> tuple[dict, Modules]:
     """A family's vectors, and the modules of its model."""
     vectors = load(f"training/lora_keys_{base}.json")
@@ -22,7 +16,7 @@ def of_family(base: str) -> tuple[dict, Modules]:
         [path for name, path in text.items() if name.startswith(prefix)]
         for prefix in (("lora_te_", "lora_te1_"), "lora_te2_")
     ]
-    unet = with_parents(list(vectors["diffusers_module_of_unet_name"].values()))
+    unet = vectors["diffusers_module_of_unet_name"].values()
     return vectors, Modules(unet, encoders if base == "sdxl" else encoders[:1])
 
 

@@ -1,0 +1,146 @@
+"""A LoRA file opened: its tensors by module, ready to be put into a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sdtui.formats.lora_keys import LoraKeys, Modules, Target, peft_scale, sort_keys
+
+from .stamp import Stamp
+
+
+class LoraError(Exception):
+    """The LoRA cannot be used with this model; the message says why, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoraUse:
+    """A LoRA and how strongly it acts."""
+
+    name: str
+    """As the person calls it."""
+    path: Path
+    te: float = 1.0
+    """Strength in the text encoders."""
+    unet: float = 1.0
+    dyn: int | None = None
+    """Only the first ranks of plain LoRA modules; None = all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How much of a LoRA file the model has a place for."""
+
+    name: str
+    matched: int
+    modules: int
+    left_out: tuple[str, ...] = ()
+    """Modules that the model lacks, and keys of unknown kind."""
+    embeddings: tuple[str, ...] = ()
+    """Names of embeddings that came with it."""
+
+    @property
+    def said(self) -> str:
+        """“LoRA hat: 180 of 192 modules fit this model; left out: lora_unet_…”."""
+        words = f"LoRA {self.name}: {self.matched} of {self.modules} modules fit this model"
+        if not self.left_out:
+            return words
+        first, *others = self.left_out
+        return f"{words}; left out: {first}" + (f" and {len(others)} more" if others else "")
+
+
+@dataclass
+class LoraFile:
+    """The tensors of one file, read when they are asked for."""
+
+    use: LoraUse
+    stamp: Stamp
+    keys: LoraKeys
+    tensors: Any
+    """safetensors' reader: `get_tensor(key)` gives a view of the mapped file."""
+    adapter: Mapping[str, object] = field(default_factory=dict)
+    """peft's settings, where diffusers wrote the file."""
+    targets: dict[Target, list[str]] = field(default_factory=dict)
+    """Which modules of the file change a module of the model."""
+    left_out: list[str] = field(default_factory=list)
+
+    def match(self, modules: Modules, model: str) -> Match:
+        """Find the model's modules. Raises LoraError if it has none of them."""
+        for module in self.keys.modules:
+            target = modules.find(module)
+            if target is None:
+                self.left_out.append(module)
+            else:
+                self.targets.setdefault(target, []).append(module)
+        name, every = self.use.name, len(self.keys.modules)
+        if not every and not self.keys.embeddings:
+            raise LoraError(f"The LoRA “{name}” holds nothing that is understood here")
+        if every and not self.targets:
+            raise LoraError(
+                f"The LoRA “{name}” fits nothing in “{model}”: it is for another kind of model "
+                f"(none of its {every} modules is in this one, the first is {self.left_out[0]})"
+            )
+        left_out = (*self.left_out, *self.keys.unknown)
+        matched = every - len(self.left_out)
+        return Match(name, matched, every, left_out, tuple(self.keys.embeddings))
+
+    def module(self, name: str) -> dict[str, Tensor]:
+        """The tensors of one of its modules by parameter."""
+        return {
+            parameter: self.tensors.get_tensor(key)
+            for parameter, key in self.keys.modules[name].items()
+        }
+
+    def scale(self, name: str, tensors: Mapping[str, Tensor]) -> float | None:
+        """alpha / rank by peft's settings; None where the file has an alpha, or nothing tells."""
+        if not self.adapter or "alpha" in tensors or "down" not in tensors:
+            return None
+        return peft_scale(self.adapter, name, len(tensors["down"]))
+
+    def embeddings(self, widths: list[int]) -> dict[str, list[Tensor]]:
+        """The embeddings in the file that suit text encoders of these widths: name -> a tensor
+        (vectors, width) for each encoder, copied out of the file."""
+        wanted = [("clip_l",), ("clip_g",)] if len(widths) > 1 else [("*", "emb_params", "clip_l")]
+        found = {}
+        for name, keys in self.keys.embeddings.items():
+            chosen = [next((keys[one] for one in names if one in keys), None) for names in wanted]
+            vectors = [self.tensors.get_tensor(key).clone() for key in chosen if key is not None]
+            shaped = [one.reshape(1, -1) if one.dim() == 1 else one for one in vectors]
+            if [one.shape[-1] for one in shaped if one.dim() == 2] == widths:
+                found[name] = shaped
+        return found
+
+
+def open_lora(use: LoraUse) -> LoraFile:
+    """Open a safetensors file. Raises LoraError."""
+    from safetensors import SafetensorError, safe_open
+
+    if use.path.suffix.lower() not in (".safetensors", ".sft"):
+        raise LoraError(
+            f"The LoRA “{use.name}” is a {use.path.suffix} file, which may hold programs; "
+            "get its .safetensors version"
+        )
+    try:
+        stamp = Stamp.of(use.path)
+        reader = safe_open(str(use.path), framework="pt")
+        keys = sort_keys(reader.keys())
+        metadata = reader.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise LoraError(
+            f"The LoRA “{use.name}” cannot be read: {error}; download it again"
+        ) from error
+    return LoraFile(use, stamp, keys, reader, _adapter(metadata.get("lora_adapter_metadata", "")))
+
+
+def _adapter(text: str) -> Mapping[str, object]:
+    try:
+        settings = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
