@@ -41,6 +41,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--pictures", choices=("auto", "kitty", "blocks", "off"), default="auto",
         help="how pictures are drawn in the terminal (default: what it can do best)",
     )  # fmt: skip
+    parser.add_argument(
+        "--a1111", metavar="DIR", action="append", default=[], dest="a1111",
+        help="use the models of AUTOMATIC1111 or Forge in DIR in place; remembered in config.yaml",
+    )  # fmt: skip
+    parser.add_argument(
+        "--comfy", metavar="DIR", action="append", default=[],
+        help="use the models of ComfyUI in DIR, or those an extra_model_paths.yaml names",
+    )  # fmt: skip
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
@@ -76,6 +84,14 @@ def build_parser() -> argparse.ArgumentParser:
     one.add_argument("--json", action="store_true")
     one = add("params", "List every parameter with its range and what it does.")
     one.add_argument("--json", action="store_true")
+    one = add("models", "List checkpoints, LoRAs, VAEs and other models, and what each file is.")
+    one.add_argument(
+        "kind", nargs="?",
+        choices=("checkpoint", "lora", "vae", "embedding", "upscaler", "text-encoder"),
+    )  # fmt: skip
+    one.add_argument("--json", action="store_true")
+    one = add("trust", "Allow a model file in pickle format (.ckpt, .pt …) to be read.")
+    one.add_argument("files", nargs="+", metavar="FILE")
     one = add("status", "What the backend is doing.")
     one.add_argument("--json", action="store_true")
     one = add("stop", "End the backend; the job in work is marked and can be retried.")
@@ -88,6 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
 MODULES = {
     None: "start", "generate": "generate", "info": "look", "params": "look", "show": "show",
     "presets": "presets", "status": "manage", "stop": "manage", "doctor": "doctor",
+    "models": "models", "trust": "models",
 }  # fmt: skip
 PLAIN = str.maketrans("“”‘’…–—×·→", "\"\"''.--x.>")
 """For terminals that cannot show them."""
@@ -112,6 +129,7 @@ def _run(argv: list[str] | None) -> int:
     except SystemExit as leaving:  # --help, --version, or words that argparse cannot use
         return int(leaving.code or DONE)
     try:
+        _remember_folders(arguments)
         module = importlib.import_module(f"sdtui.cli.{MODULES[arguments.command]}")
         return int(module.run(arguments))
     except KeyboardInterrupt:
@@ -120,6 +138,21 @@ def _run(argv: list[str] | None) -> int:
         raise
     except Exception as error:
         return _said(error, arguments.home)
+
+
+def _remember_folders(arguments: argparse.Namespace) -> None:
+    """Raises ConfigError, PlaceError, OSError."""
+    if not arguments.a1111 and not arguments.comfy:
+        return
+    from pathlib import Path
+
+    from sdtui.library.config import add_folder
+    from sdtui.library.places import find_places
+
+    places = find_places(arguments.home).prepare()
+    for key in ("a1111", "comfy"):
+        for folder in getattr(arguments, key):
+            add_folder(places, key, Path(folder))
 
 
 def _any_locale() -> None:

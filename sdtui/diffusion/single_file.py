@@ -12,11 +12,13 @@ from torch import Tensor
 from sdtui.formats.clip_bpe import shipped_tables
 from sdtui.formats.header import HeaderError
 from sdtui.formats.model_kind import ModelKind, what_is
+from sdtui.formats.pickled import SUFFIXES
 from sdtui.formats.tensor_names import UNET, VAE, usual
 
 from . import configs, keys
 from .noise_table import NoiseTable
 from .parts import LoadError, Parts, filled
+from .pickled import pickled_tensors
 
 TEXT_WORDS = {"sdxl": ("CLIP-L text encoder", "OpenCLIP-G text encoder")}
 DIFFUSERS_UNET = "down_blocks."
@@ -61,11 +63,23 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     """Every tensor under its usual name, as a view of the mapped file."""
     from safetensors import SafetensorError, safe_open
 
+    if path.suffix.lower() in SUFFIXES:
+        return _pickled(path)
     try:
         with safe_open(str(path), framework="pt") as file:
             return {plain: file.get_tensor(name) for plain, name in usual(file.keys()).items()}
     except (SafetensorError, OSError) as error:
         raise LoadError(f"{path.name} cannot be read: {error}; download it again") from error
+
+
+def _pickled(path: Path) -> dict[str, Tensor]:
+    try:
+        tensors = pickled_tensors(path)
+    except MemoryError:
+        raise
+    except Exception as error:  # a made-up pickle can fail in any way
+        raise LoadError(f"{path.name} cannot be read; download it again") from error
+    return {plain: tensors[name] for plain, name in usual(tensors).items()}
 
 
 class SingleFile:

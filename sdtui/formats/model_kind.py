@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from . import pickled
 from .header import Header, read_header
 from .lora_kind import lora_kind
 from .tensor_names import UNET, VAE, unwrapped
@@ -95,7 +96,11 @@ UNKNOWN = ModelKind("unknown")
 
 
 def what_is(path: Path) -> ModelKind:
-    """The kind of a safetensors file. Raises HeaderError, OSError."""
+    """The kind of a safetensors file or torch pickle. Raises HeaderError, OSError."""
+    if path.suffix.lower() in pickled.SUFFIXES:
+        shapes = pickled.pickled_shapes(path)
+        plain = {name: shapes[old] for name, old in unwrapped(shapes).items()}
+        return replace(kind_of(plain, {}), pickle=True)
     header = read_header(path)
     names = unwrapped(header.shapes)
     shapes = {plain: header.shapes[name] for plain, name in names.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +17,7 @@ from typing import Any
 
 from sdtui import demo
 from sdtui.formats.header import HeaderError
-from sdtui.formats.model_kind import UNKNOWN, ModelKind, what_is
+from sdtui.formats.model_kind import BASE_WORDS, UNKNOWN, ModelKind, what_is
 from sdtui.params.base import ParamError, build, nearest
 from sdtui.params.generate import GenerateParams
 from sdtui.params.layers import Layer
@@ -24,6 +25,7 @@ from sdtui.params.layers import Layer
 from . import model_folders
 from .places import Places
 from .strict_yaml import YamlError, read_mapping
+from .trust import is_trusted
 
 FOLDER_WORDS = {"lora": "loras", "vae": "VAE", "embedding": "embeddings",
                 "upscaler": "upscale_models", "text encoder": "text_encoders"}  # fmt: skip
@@ -62,6 +64,13 @@ class Checkpoint:
     problem: str = ""
     """Why it cannot be loaded, as a sentence; “” when nothing is known against it."""
 
+    @property
+    def said(self) -> str:
+        """What it is, in words."""
+        if self.path.is_dir():
+            return f"{BASE_WORDS.get(self.family, self.family)} checkpoint, folder"
+        return self.kind.said
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
@@ -86,6 +95,7 @@ def models(places: Places, kind: str) -> list[ModelFile]:
     found = []
     for name, one in _named([*placed, *loose]).items():
         what, problem = _described(one.path)
+        problem = problem or _not_allowed(places, one.path, what)
         if not problem and what.kind != kind and not (kind == "vae" and "vae" in what.parts):
             problem = f"{one.path.name} is not a {kind}: {what.said}"
         found.append(ModelFile(name, one.path, what, problem))
@@ -130,7 +140,7 @@ def _named(found: Iterable[model_folders.Found]) -> dict[str, model_folders.Foun
 def checkpoints(places: Places) -> list[Checkpoint]:
     """The demo model first, then the person's own by name. Raises ConfigError."""
     named = _checkpoint_files(places)
-    own = [_checkpoint(name, one) for name, one in named.items()]
+    own = [_checkpoint(places, name, one) for name, one in named.items()]
     kept = sorted((one for one in own if one is not None), key=lambda one: one.name.casefold())
     return [*_demo(), *kept]
 
@@ -147,7 +157,7 @@ def find(places: Places, name: str) -> Checkpoint:
     found = named.get(wanted)
     if found is None:
         found = next((one for one in named.values() if wanted in (one.shown, one.name)), None)
-    entry = _checkpoint(wanted, found) if found is not None else None
+    entry = _checkpoint(places, wanted, found) if found is not None else None
     if entry is not None:
         return entry
     like = nearest(wanted, ("demo", *named))
@@ -276,12 +286,23 @@ def _folder(name: str, path: Path, family: str = "") -> Checkpoint | None:
     return Checkpoint(name, path, family or known, size)
 
 
-def _checkpoint(name: str, found: model_folders.Found) -> Checkpoint | None:
+def _not_allowed(places: Places, path: Path, kind: ModelKind) -> str:
+    """Why a pickle is not read yet; “” for everything else."""
+    if not kind.pickle or is_trusted(places, path):
+        return ""
+    return (
+        f"{path.name} is a pickle, a format that can carry programs. sdtui runs none of them, but "
+        f"asks once: allow this file with `sdtui trust {shlex.quote(str(path))}`"
+    )
+
+
+def _checkpoint(places: Places, name: str, found: model_folders.Found) -> Checkpoint | None:
     """A broken file is listed all the same: choosing it says what is wrong."""
     path = found.path
     if path.is_dir():
         return _folder(name, path)
     kind, problem = _described(path)
+    problem = problem or _not_allowed(places, path, kind)
     if problem or kind.kind != "checkpoint":
         problem = problem or f"{path.name} is not a checkpoint: {kind.said}"
         return Checkpoint(name, path, "unknown", 512, kind, problem)
