@@ -57,17 +57,21 @@ def _print(image: Image, choice: str) -> None:
     if sys.stdout.isatty():
         window, terminal = shutil.get_terminal_size(), find_abilities()
         style = _style(choice, terminal)
-        # Where true colour is not proved the 256 colours of every terminal are taken.
-        indexed = style.__name__ == "BlockImage" and not terminal.truecolor
     else:
-        window, terminal = os.terminal_size(PIPE_CELLS), Abilities()
-        style, indexed = _style("blocks", terminal), False
+        window, terminal = os.terminal_size(PIPE_CELLS), Abilities(truecolor=True)
+        style = _style("blocks", terminal)
     # Two lines stay for the prompt.
     box = (window.columns, max(1, window.lines - 2))
     columns, rows = files.fit(image.size, box, terminal.cell_px)
-    picture = style(image)
+    # term-image scales too, but with a poor filter.
+    pixels, form = (columns * terminal.cell_px[0], rows * terminal.cell_px[1]), ""
+    if style.__name__ == "BlockImage":
+        pixels = (columns, 2 * rows)
+        # Where true colour is not proved the 256 colours of every terminal are taken.
+        form = "" if terminal.truecolor else "+I"
+    picture = style(files.reduce(image, pixels))
     picture.set_size(columns, rows)
-    print(format(picture, f"<{columns}.^{rows}#" + "+I" * indexed), flush=True)
+    print(format(picture, f"<{columns}.^{rows}#{form}"), flush=True)
 
 
 def _style(choice: str, terminal: Abilities) -> Any:
