@@ -112,6 +112,15 @@ def test_ctrl_c_cancels_the_job_and_keeps_what_is_finished(shared: Program) -> N
     assert [image["path"] for image in newest["images"]] == finished
 
 
+def test_ctrl_c_ends_a_local_run_and_keeps_what_is_finished(program: Program) -> None:
+    child = program.start("generate", "a red circle", *LONG, "-n", "100", "--local")
+    first = child.stdout.readline().strip()
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 130 and "cancelled" in err
+    assert all(Path(path).is_file() for path in (first, *out.splitlines()))
+
+
 def test_a_hangup_leaves_the_job_to_the_backend(shared: Program) -> None:
     child = shared.start("generate", "a red circle", *LONG, "-n", "3")
     first = child.stdout.readline().strip()
