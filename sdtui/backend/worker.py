@@ -91,10 +91,10 @@ class GenerateRunner:
         work = _Work(self, self._places, job.job, params, report, cancelled)
         requests = prompts.chosen(params, self._places)
         for request in requests:
-            prompts.check_tags(request, self._places, work.notice)
+            prompts.check_tags(request, self._places, work.warn)
         try:
             kept = self._loaded(params, work)
-            work.make(kept.model, kept.factors)
+            work.make(kept.model, kept.factors, requests)
         except torch.OutOfMemoryError as error:
             self.free()
             report(ModelChanged(model=None))
@@ -192,7 +192,9 @@ class _Work:
             phase=self.phase, step=self.step, image=self.save, check=self.check,
             notice=self.warn,
         )  # fmt: skip
-        generate(model, self.params, hooks)
+        for self.request in requests:
+            named = prompts.embeddings(self.request, self.places, model, self.warn)
+            generate(model, self.request, hooks, named)
 
     def _fits(self, model: Model) -> None:
         """Raise JobError for a size that this model's latents cannot have."""
@@ -263,8 +265,11 @@ class _Work:
 
     def save(self, image: Image, seed: int) -> None:
         model = (self.model.name, self.hashing.short(self.cancelled.is_set))
-        text = describe.infotext(self.params, model, seed, self._vae())
-        facts = describe.facts(self.params, model, seed, self.done, image)
+        drawn = self.params.model_copy(
+            update={name: getattr(self.request, name) for name in prompts.PROMPTS}
+        )
+        text = describe.infotext(drawn, model, seed, self._vae())
+        facts = describe.facts(drawn, model, seed, self.done, image)
         try:
             path = outputs.save_picture(
                 self.places, describe.png(image, text), self.params.folder_pattern,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from sdtui.formats import extra_networks
 from sdtui.formats.sampler_names import SAMPLER_TRAITS
 from sdtui.params.generate import MAX_SEED, GenerateParams
 
@@ -60,8 +61,13 @@ def cells(params: GenerateParams, model: Model) -> tuple[int, int, int]:
 
 
 @torch.inference_mode()
-def generate(model: Model, params: GenerateParams, hooks: Hooks) -> Timings:
+def generate(
+    model: Model, params: GenerateParams, hooks: Hooks,
+    embeddings: Mapping[str, Sequence[Tensor]] | None = None,
+) -> Timings:  # fmt: skip
     """Make every picture of `params` (its seed chosen), batch after batch.
+
+    `embeddings` are the textual inversions that its prompts may name (see `TextOptions`).
 
     Picture i is the picture of seed + i made alone: each has a noise generator of its own. With
     `params.deterministic` that holds byte for byte, because the U-Net then sees one at a time.
@@ -72,7 +78,8 @@ def generate(model: Model, params: GenerateParams, hooks: Hooks) -> Timings:
     timings = Timings()
     hooks.phase("text")
     started = time.perf_counter()
-    prompt, negative = _conditioning(model, params)
+    options = TextOptions(params.clip_skip, params.emphasis, embeddings=embeddings or {})
+    prompt, negative = _conditioning(model, params, options)
     timings.text_s = time.perf_counter() - started
 
     sampler = samplers.get(params.sampler)
@@ -100,12 +107,14 @@ def generate(model: Model, params: GenerateParams, hooks: Hooks) -> Timings:
     return timings
 
 
-def _conditioning(model: Model, params: GenerateParams) -> tuple[Conditioning, Conditioning]:
-    """What the prompt and the negative prompt say, call after call."""
-    options = TextOptions(params.clip_skip, params.emphasis)
+def _conditioning(
+    model: Model, params: GenerateParams, options: TextOptions
+) -> tuple[Conditioning, Conditioning]:
+    """What the prompt, without its tags, and the negative prompt say, call after call."""
     calls = params.steps * SAMPLER_TRAITS[params.sampler].calls_per_step
+    prompt, _ = extra_networks.parse(params.prompt)
     return (
-        condition(model, params.prompt, options, calls),
+        condition(model, prompt, options, calls),
         condition(model, params.negative_prompt, options, calls, negative=True),
     )
 

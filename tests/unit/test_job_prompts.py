@@ -1,0 +1,177 @@
+"""From the prompt of a job to what is drawn: choices, comments, LoRA tags, embeddings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sdtui import demo
+from sdtui.backend import prompts
+from sdtui.backend.runner import JobError
+from sdtui.diffusion.embeddings import EmbeddingError, fit, load_embedding, names_in
+from sdtui.diffusion.load import Model, load_model
+from sdtui.library.places import Places, find_places
+from sdtui.params.generate import MAX_SEED, GenerateParams
+
+WIDTH = 96
+"""Of the demo model's text encoder."""
+
+
+@pytest.fixture
+def places(home: Path) -> Places:
+    (home / "wildcards").mkdir(parents=True)
+    (home / "wildcards" / "color.txt").write_text("red\nblue\ngreen\n")
+    for folder in ("loras", "embeddings"):
+        (home / "models" / folder).mkdir(parents=True)
+    return find_places(home)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load_model("demo", demo.model_dir(), "demo", torch.device("cpu"), lambda part: None)
+
+
+def _params(**values: object) -> GenerateParams:
+    return GenerateParams(**{"prompt": "cat", "seed": 5, **values})
+
+
+def test_a_job_gets_a_seed_and_loses_its_comments() -> None:
+    done = prompts.settled(_params(prompt="cat # x", negative_prompt="#y\ndog", seed=-1))
+    assert (done.prompt, done.negative_prompt) == ("cat", "dog")
+    assert 0 <= done.seed <= MAX_SEED
+
+
+def test_a_prompt_without_choices_is_one_request(places: Places) -> None:
+    params = _params(prompt="[a|b] {x} 100%", batch_size=2, batch_count=3)
+    assert prompts.chosen(params, places) == [params]
+
+
+def test_choices_follow_from_each_pictures_seed(places: Places) -> None:
+    params = _params(prompt="__color__ {a|b|c}", negative_prompt="{d|e}", batch_count=12)
+    requests = prompts.chosen(params, places)
+    assert sum(request.images for request in requests) == 12
+    drawn = [
+        (request.seed + i, request.prompt, request.negative_prompt)
+        for request in requests
+        for i in range(request.images)
+    ]
+    assert [seed for seed, *_ in drawn] == list(range(5, 17))
+    assert len({prompt for _, prompt, _ in drawn}) > 3
+    for seed, prompt, negative in drawn:
+        (alone,) = prompts.chosen(
+            params.model_copy(update={"seed": seed, "batch_count": 1}), places
+        )
+        assert (alone.prompt, alone.negative_prompt) == (prompt, negative)
+
+
+def test_equal_prompts_stay_in_one_batch(places: Places) -> None:
+    (request,) = prompts.chosen(_params(prompt="{a|a}", batch_size=2, batch_count=2), places)
+    assert (request.prompt, request.batch_size, request.batch_count) == ("a", 2, 2)
+    requests = prompts.chosen(_params(prompt="{a|b}", batch_size=4, seed=MAX_SEED - 1), places)
+    assert sum(request.images for request in requests) == 4
+    assert all(0 <= request.seed <= MAX_SEED for request in requests)
+
+
+@pytest.mark.parametrize("prompt", ["__colour__", "${q}", "{a|" * 50 + "}" * 50])
+def test_choices_that_cannot_be_made_stop_the_job(places: Places, prompt: str) -> None:
+    with pytest.raises(JobError) as caught:
+        prompts.chosen(_params(prompt=prompt), places)
+    assert caught.value.info.what == "The choices in the prompt cannot be made"
+    assert caught.value.info.code == "usage"
+
+
+def test_a_lora_that_is_not_there_stops_the_job(places: Places) -> None:
+    told: list[str] = []
+    for prompt, said in (
+        ("a <lora:nope:0.5>", "there is no lora “nope”"),
+        ("a <lora:nope:x>", "needs a number for its weight"),
+    ):
+        with pytest.raises(JobError, match=said):
+            prompts.check_tags(_params(prompt=prompt), places, told.append)
+    assert told == []
+    prompts.check_tags(_params(prompt="a <hypernet:x:1> (b:1.2)"), places, told.append)
+    assert told == ["<hypernet:x:1> in the prompt means nothing here and is left out"]
+
+
+def test_embeddings_named_in_a_prompt(places: Places, model: Model) -> None:
+    folder = places.models / "embeddings"
+    save_file({"emb_params": torch.ones(3, 768)}, folder / "other.safetensors")
+    told: list[str] = []
+    assert prompts.embeddings(_params(prompt="cat"), places, model, told.append) == {}
+    found = prompts.embeddings(_params(prompt="(Other:1.2) cat"), places, model, told.append)
+    assert found == {}
+    assert told == ["The embedding “other” is left out: other was made for another family of "
+                    "models than demo"]  # fmt: skip
+
+
+def test_names_that_may_stand_in_a_prompt() -> None:
+    names = ["easy", "Bad-Hands 5", "x(y)"]
+    assert names_in(names, "very EASY", "") == ["easy"]
+    assert names_in(names, "bad-hands  5", r"x\(y\)") == ["Bad-Hands 5", "x(y)"]
+    assert names_in(names, "ear", "x") == []
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"emb_params": torch.ones(2, WIDTH)},
+        {"<some-token>": torch.ones(WIDTH)},
+        {"anything": torch.ones(1, WIDTH).half()},
+    ],
+    ids=["a1111", "diffusers", "half"],
+)
+def test_layouts_of_safetensors(tmp_path: Path, model: Model, tensors: dict) -> None:
+    save_file(tensors, tmp_path / "e.safetensors")
+    (vectors,) = load_embedding(tmp_path / "e.safetensors", model)
+    assert vectors.dtype == torch.float32 and vectors.shape[1] == WIDTH
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {
+            "string_to_param": {"*": torch.ones(2, WIDTH)},
+            "string_to_token": {"*": 265},
+            "name": "e",
+        },
+        {"<token>": torch.ones(WIDTH)},
+        torch.ones(2, WIDTH),
+    ],
+    ids=["a1111", "diffusers", "bare"],
+)
+def test_layouts_of_pickles(tmp_path: Path, model: Model, content: object) -> None:
+    torch.save(content, tmp_path / "e.pt")
+    (vectors,) = load_embedding(tmp_path / "e.pt", model)
+    assert torch.equal(vectors, torch.ones(len(vectors), WIDTH))
+
+
+class _Evil:
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (Path("/tmp/sdtui-evil-embedding"),))
+
+
+def test_embeddings_that_cannot_be_used(tmp_path: Path, model: Model) -> None:
+    torch.save({"a": _Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(EmbeddingError, match="holds more than plain tensors"):
+        load_embedding(tmp_path / "evil.pt", model)
+    assert not Path("/tmp/sdtui-evil-embedding").exists()
+    torch.save({"note": 1}, tmp_path / "none.pt")
+    (tmp_path / "cut.pt").write_bytes(b"PK\x03\x04abc")
+    (tmp_path / "cut.safetensors").write_text(json.dumps({"a": 1}))
+    for name, said in (
+        ("none.pt", "holds no embedding"), ("cut.pt", "cannot be read"),
+        ("cut.safetensors", "cannot be read"), ("gone.pt", "cannot be read"),
+    ):  # fmt: skip
+        with pytest.raises(EmbeddingError, match=said):
+            load_embedding(tmp_path / name, model)
+    for tensor, said in (
+        (torch.ones(76, WIDTH), "76 vectors"), (torch.full((1, WIDTH), torch.nan), "not numbers"),
+    ):  # fmt: skip
+        with pytest.raises(EmbeddingError, match=said):
+            fit("e", {"emb_params": tensor}, model)
+    with pytest.raises(EmbeddingError, match="another family"):
+        fit("e", {"clip_l": torch.ones(1, 768), "clip_g": torch.ones(1, 1280)}, model)
