@@ -6,6 +6,7 @@ program, not a terminal; it counts every byte the program writes.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import platform
@@ -16,20 +17,24 @@ import struct
 import sys
 import termios
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def machine() -> str:
-    """The machine in one line, for the head of every table."""
+    """Machine and libraries in one line, for the head of every table."""
     model = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             model = line.split(":", 1)[1].strip()
             break
-    load = os.getloadavg()[0]
-    return f"{model}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}"
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "textual"))
+    return (
+        f"{model}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, nice {os.nice(0)}; "
+        f"Python {platform.python_version()}, {libraries}"
+    )
 
 
 def table(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
@@ -101,9 +106,7 @@ class PtyProgram:
 
     def close(self) -> None:
         """End the program and reap it."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            pass
         os.close(self.fd)
         os.waitpid(self.pid, 0)

@@ -103,7 +103,8 @@ def main() -> None:
         f"keys (job {job} while generating), 120x36",
         ("what", "p50", "p99", "target"),
         [
-            ("key to paint, idle, ms", f"{percentile(idle, 0.5):.0f}", f"{percentile(idle, 0.99):.0f}", ""),
+            ("key to paint, idle, ms", f"{percentile(idle, 0.5):.0f}",
+             f"{percentile(idle, 0.99):.0f}", ""),
             ("key to paint, generating, ms", f"{percentile(busy, 0.5):.0f}",
              f"{percentile(busy, 0.99):.0f}", "p99 <= 50"),
             ("cursor move, bytes", f"{percentile(cursor, 0.5)}", f"{max(cursor)}", "< 2000"),
