@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdtui import __version__
+from sdtui.library import in_use
 from sdtui.library.gallery import GalleryWriter
 from sdtui.library.places import Places
 from sdtui.params.base import ParamError, build
@@ -59,7 +60,7 @@ class Backend:
         """`runners`: one per device name. `resume=False` leaves the jobs that wait from earlier."""
         self.places, self.limits = places, limits
         self.hub = Hub()
-        self.jobs = Jobs(queue, gallery, self.hub)
+        self.jobs = Jobs(queue, gallery, self.hub, in_use.overwritten(places))
         self.inbox = Inbox(asyncio.get_running_loop(), self._on_event)
         self.started_s = time.time()
         self.idle_since_s = time.monotonic()

@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from pathlib import Path
 from typing import Any
 
 from sdtui.library.gallery import GalleryWriter
 
 from . import protocol as p
 from .hub import Hub
-from .queue import JobQueue
+from .queue import BROKEN_OFF, JobQueue
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +26,26 @@ INFOTEXT_SHOWN = 2 << 20
 TITLE_LENGTH = 80
 
 
+def _broken_off(overwritten: Path | None) -> p.ErrorInfo:
+    if overwritten is None:
+        return BROKEN_OFF
+    return p.ErrorInfo(
+        what="The backend died while this was being made",
+        why=f"{overwritten} was overwritten while the model in it was in use",
+        hint="Finished pictures are kept; retry makes the job again. Rename new files into place",
+    )
+
+
 class Jobs:
     """Every job that a client may see, and the database behind them."""
 
-    def __init__(self, queue: JobQueue, gallery: GalleryWriter, hub: Hub) -> None:
+    def __init__(
+        self, queue: JobQueue, gallery: GalleryWriter, hub: Hub, overwritten: Path | None = None
+    ) -> None:
+        """`overwritten`: a model file that was written over under the backend before this one."""
         self.queue = queue
         self._gallery, self._hub = gallery, hub
-        for job in queue.recover(time.time()):
+        for job in queue.recover(time.time(), _broken_off(overwritten)):
             log.warning("job %d was being made when the backend before this one ended", job)
         self._views = {job.job: job for job in (*queue.ended(ENDED_SHOWN), *queue.unfinished())}
 

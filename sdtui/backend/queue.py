@@ -201,11 +201,11 @@ class JobQueue:
             raise
         self._db.execute("COMMIT")
 
-    def recover(self, now_s: float) -> list[int]:
+    def recover(self, now_s: float, error: ErrorInfo = BROKEN_OFF) -> list[int]:
         """Mark what a backend left running as interrupted; the jobs it concerned."""
         jobs = [row["job"] for row in self._db.execute("SELECT job FROM job WHERE state='running'")]
         for job in jobs:
-            self.end(job, "interrupted", now_s, BROKEN_OFF)
+            self.end(job, "interrupted", now_s, error)
         return jobs
 
     # ------------------------------------------------------------ settings that outlive the process

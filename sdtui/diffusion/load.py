@@ -13,11 +13,11 @@ from typing import Any
 import torch
 
 from sdtui.formats.model_kind import ModelKind
+from sdtui.library.stamp import Stamp
 
 from .device import unet_dtype
 from .noise_table import NoiseTable
 from .parts import LoadError, Parts, Told
-from .stamp import Stamp
 
 __all__ = ["LoadError", "Model", "Told", "load_model"]
 

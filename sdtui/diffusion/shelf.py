@@ -13,8 +13,11 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from sdtui.library.stamp import Stamp
+
 from .device import give_memory_back
 from .load import Model
+from .lora import LoraPatcher
 
 
 class Wanted(NamedTuple):
@@ -33,10 +36,13 @@ class Kept:
     factors: Tensor
     """Of its previews."""
 
+    def __post_init__(self) -> None:
+        self.loras = LoraPatcher(self.model)
+
     @property
     def size_bytes(self) -> int:
         modules = (self.model.unet, self.model.vae, *self.model.text_encoders)
-        return sum(
+        return self.loras.size_bytes + sum(
             tensor.numel() * tensor.element_size()
             for module in modules
             for tensor in module.state_dict().values()
@@ -81,6 +87,11 @@ class Shelf:
     def put(self, wanted: Wanted, kept: Kept) -> None:
         """A new model, which becomes the current one."""
         self._kept[wanted] = self.current = kept
+
+    @property
+    def stamps(self) -> list[Stamp]:
+        """The files that the models here may read."""
+        return [stamp for kept in self._kept.values() for stamp in kept.model.stamps]
 
     def clear(self) -> None:
         """Give all memory back."""

@@ -173,8 +173,8 @@ def _demo() -> list[Checkpoint]:
 def _checkpoint_files(places: Places) -> dict[str, model_folders.Found]:
     loose = [one for one in model_folders.loose(places) if _may_draw(one.path)]
     named = _named([*loose, *model_folders.search(places, "checkpoint")])
-    named.pop("demo", None)
-    return named
+    # “name.vae.safetensors” belongs to its neighbour.
+    return {key: one for key, one in named.items() if key != "demo" and not key.endswith(".vae")}
 
 
 def _may_draw(path: Path) -> bool:
