@@ -103,13 +103,25 @@ def sample_maid(random: Random) -> Portrait:
 
 
 def recolour(portrait: Portrait, random: Random) -> Portrait:
-    """The same portrait in any colours: the VAE must know more than the palettes."""
+    """The same portrait in any colours, and now and then with a piece of the maid's in any colour.
+
+    For the VAE, which must know more than the palettes. She herself never comes out of it.
+    """
 
     def colour(light: int = 0) -> Rgb:
         red, green, blue = (random.randint(light, 255) for _ in range(3))
         return red, green, blue
 
-    hair = "silver" if random.random() < 0.3 else colour(30)
+    def maybe(piece: str, other: str) -> str:
+        return piece if random.random() < 0.4 else other
+
     return replace(
-        portrait, hair=hair, eyes=colour(), outfit=colour(40), background=colour(120)
+        portrait,
+        hair="silver" if random.random() < 0.3 else colour(30),
+        style=maybe("braids", portrait.style),
+        accessory=maybe("maid headband", portrait.accessory),
+        clothing=maybe("maid", portrait.clothing),
+        eyes=colour(),
+        outfit=colour(40),
+        background=colour(120),
     )

@@ -24,7 +24,7 @@ from .draw import draw_bow, paint
 Set = Literal["train", "vae", "test", "maid"]
 BLOCK = 1000
 PLAN: dict[tuple[Set, int], int] = {
-    ("train", 128): 12, ("vae", 128): 4, ("train", 192): 2, ("train", 256): 1,
+    ("train", 128): 12, ("vae", 128): 3, ("train", 192): 2, ("train", 256): 1,
 }  # fmt: skip
 """How many blocks of which set, at how many pixels. Larger pictures show one head drawn larger."""
 
@@ -57,7 +57,7 @@ def _scatter(canvas: Canvas, random: Random) -> None:
     def colour() -> tuple[int, int, int]:
         return random.randint(0, 255), random.randint(0, 255), random.randint(0, 255)
 
-    for _ in range(random.randint(0, 6)):
+    for _ in range(random.randint(0, 2)):
         x, y = random.uniform(8, 120), random.uniform(8, 120)
         kind = random.randrange(3)
         if kind == 0:

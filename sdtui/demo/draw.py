@@ -124,10 +124,11 @@ def _draw_head(canvas: Canvas, portrait: Portrait) -> None:
 def _draw_eyes(canvas: Canvas, portrait: Portrait, tones: HairTones) -> None:
     iris = portrait.rgb("eyes")
     frowning = portrait.mouth == "frown"
+    lash, thickness = ((112, 76, 70), 1.6) if portrait.boy else (LASHES, 2.7)
     for side in SIDES:
         x, y = X + side * 13, Y + 6
         if portrait.closed:
-            canvas.line([(x - 7.5, y + 1), (x, y + 5.5), (x + 7.5, y + 1)], LASHES, 2.4)
+            canvas.line([(x - 7.5, y + 1), (x, y + 5.5), (x + 7.5, y + 1)], lash, thickness)
         else:
             canvas.ellipse(x, y, 7.4, 9, WHITE)
             canvas.ellipse(x, y + 0.6, 6.2, 8.4, shade(iris, 0.5))
@@ -135,7 +136,10 @@ def _draw_eyes(canvas: Canvas, portrait: Portrait, tones: HairTones) -> None:
             canvas.ellipse(x, y + 0.2, 2.1, 2.9, shade(iris, 0.25))
             canvas.ellipse(x - 2.2, y - 3.8, 2.1, 2.4, WHITE)
             lid = [(x - 8, y - 3.5), (x - 4.4, y - 8.8), (x + 4.4, y - 8.8), (x + 8, y - 3.5)]
-            canvas.line(lid, LASHES, 2 if portrait.boy else 2.7)
+            canvas.line(lid, lash, thickness)
+            if not portrait.boy:
+                flick = [(x + side * 6.5, y - 5.5), (x + side * 10.5, y - 7)]
+                canvas.line(flick, lash, 2.2, smooth=False)
         slope = side * 2 if frowning else 0
         canvas.line([(x - 5, y - 13 - slope), (x, y - 14), (x + 5, y - 13 + slope)],
                     shade(tones.plain, 0.6), 2.4 if portrait.boy else 1.5)  # fmt: skip

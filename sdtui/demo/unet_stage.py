@@ -27,7 +27,7 @@ from .vae_stage import SCALING, face_weights, to_tensor
 
 CHANNELS = (48, 96, 128)
 BATCH = 16
-MUON_RATE, ADAM_RATE, TOWER_RATE = 0.015, 1e-3, 1e-3
+MUON_RATE, ADAM_RATE, TOWER_RATE = 0.02, 1e-3, 1e-3
 OUTER = ("conv_in", "conv_out", "time_embedding")
 SCHEDULE = {
     "num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012,

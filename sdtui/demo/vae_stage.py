@@ -23,7 +23,7 @@ CHANNELS = (16, 64, 96)
 """From 64 px down to 16 px; few where pixels are many, because there the time goes."""
 SCALING = 0.18215
 BATCH = 8
-MUON_RATE, ADAM_RATE = 0.02, 2e-3
+MUON_RATE, ADAM_RATE = 0.03, 2e-3
 OUTER = ("conv_in", "conv_out", "quant_conv")
 """Layers that AdamW trains: they touch pixels or latents."""
 KL_WEIGHT = 1e-4
