@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from sdtui.formats.lora_keys import UNET, Modules, Target
+from sdtui.library.stamp import Stamp
 
 from .deltas import Misfit, bias_delta, delta
 from .load import Model
 from .lora_file import LoraError, LoraFile, LoraUse, Match, open_lora
-from .stamp import Stamp
 
 __all__ = ["LoraError", "LoraPatcher", "LoraUse", "Match"]
 

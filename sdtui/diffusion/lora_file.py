@@ -11,8 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from sdtui.formats.lora_keys import LoraKeys, Modules, Target, peft_scale, sort_keys
-
-from .stamp import Stamp
+from sdtui.library.stamp import Stamp
 
 
 class LoraError(Exception):
