@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 SMALL_CELLS = 600
 """Pictures of fewer cells are thumbnails: they wait in a queue of their own."""
-BLOCK_CELLS_KEPT = 60_000
-"""Cells of half-block pictures remembered in all: some 33 of 60x30."""
+BLOCK_CELLS_KEPT = 20_000
+"""Cells of half-block pictures remembered in all: eleven of 60x30, some 20 MB."""
 SIZES_KEPT = 2000
 LOOK_EVERY_S = 1.0
 """How often tmux is asked whether another terminal has been attached."""
@@ -180,15 +180,13 @@ class Painter:
         if shown and (shown.stamp, shown.cells, shown.generation) == (stamp, cells, generation):
             return shown
         try:
-            draw = self._by_kitty if mode == "kitty" else self._by_blocks
-            return draw(stamp, size, cells, shown, generation, wanted)
+            if mode == "kitty":
+                return self._by_kitty(stamp, size, cells, shown, generation, wanted)
+            return self._by_blocks(stamp, cells, generation)
         except TerminalGone:
             return None
 
-    def _by_blocks(
-        self, stamp: Stamp, size: tuple[int, int], cells: tuple[int, int],
-        shown: Painting | None, generation: int, wanted: Callable[[], bool],
-    ) -> Painting | None:  # fmt: skip
+    def _by_blocks(self, stamp: Stamp, cells: tuple[int, int], generation: int) -> Painting:
         from .blocks import blocks
 
         with self._lock:
