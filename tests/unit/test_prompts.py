@@ -5,11 +5,21 @@ from __future__ import annotations
 import time
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 
 import pytest
 
-from sdtui.formats import attention, chunks, clip_bpe, comments, extra_networks, prompt_schedule
+from sdtui.formats import (
+    attention,
+    chunks,
+    clip_bpe,
+    comments,
+    extra_networks,
+    grid_values,
+    prompt_schedule,
+    token_counter,
+)
 from sdtui.formats.attention import parse_attention
 from sdtui.formats.prompt_schedule import compose, schedule
 
@@ -181,3 +191,43 @@ def test_hostile_prompts_are_read_in_time(read: Callable[[str], object], text: s
     start = time.process_time()
     read(text)
     assert time.process_time() - start < 3
+
+
+def test_ranges_end_where_they_say() -> None:
+    assert grid_values.integers("10-1 (-3), 5") == [10, 7, 4, 1, 5]
+    assert grid_values.integers("10-1 (-3)", "a1111") == [10, 7, 4]
+    assert grid_values.floats("1-2 (+0.5), .25") == [1.0, 1.5, 2.0, 0.25]
+    assert grid_values.floats("0.1-0.3 (+0.1)") == pytest.approx([0.1, 0.2, 0.3])
+    assert grid_values.floats("0.1-0.3 (+0.1)", "a1111") == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    assert grid_values.integers("-3--1, 7-7 [1]") == [-3, -2, -1, 7]
+    assert [bool(rule.applies("10-1 (-3)")) for rule in grid_values.RULES] == [True]
+    assert not grid_values.RULES[0].applies("1-5")
+    for text in ("1-2 (+0)", "1-9999999", "x", "1-2 [99999999]", "1-2 (+.0000001)", "9" * 400):
+        with pytest.raises(grid_values.GridValueError):
+            grid_values.floats(text)
+
+
+def test_the_counter_counts_what_is_encoded() -> None:
+    bpe = clip_bpe.clip()
+    count = token_counter.count
+    assert str(count("", bpe)) == "0/75"
+    assert str(count("a (red:1.3) cat, [blurry]", bpe)) == "5/75"
+    assert str(count("cat <lora:x:1> # a remark", bpe)) == "1/75"
+    assert str(count("cat BREAK dog", bpe)) == "76/150"
+    assert count("[cat|a black dog] AND fish", bpe).used == 3
+    assert count("cat thing", bpe, {"thing": 8}).used == 9
+    assert count("cat, " * 60, bpe).chunks == (75, 45)
+
+
+def test_the_counter_takes_the_checkpoints_own_tokenizer(tmp_path: Path) -> None:
+    from sdtui import demo
+
+    own = token_counter.tokenizer_for(demo.model_dir())
+    assert own is not clip_bpe.clip() and own.comma != clip_bpe.clip().comma
+    assert token_counter.count("1girl, blue hair", own).used > 0
+    assert token_counter.tokenizer_for(tmp_path / "some.safetensors") is clip_bpe.clip()
+    (tmp_path / "tokenizer").mkdir()
+    (tmp_path / "tokenizer" / "vocab.json").write_text("[]")
+    (tmp_path / "tokenizer" / "merges.txt").write_text("a b c")
+    with pytest.raises(ValueError, match="holds no tokenizer"):
+        token_counter.tokenizer_for(tmp_path)

@@ -39,7 +39,8 @@ def _theirs(model: Model, prompt: str) -> tuple[Tensor, Tensor | None]:
     """(context, pooled) as diffusers' pipelines make them."""
     from diffusers import DDPMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
 
-    common = {"vae": model.vae, "unet": model.unet, "scheduler": DDPMScheduler(steps_offset=1, clip_sample=False),
+    scheduler = DDPMScheduler(steps_offset=1, clip_sample=False)
+    common = {"vae": model.vae, "unet": model.unet, "scheduler": scheduler,
               "text_encoder": model.text_encoders[0], "tokenizer": model.tokenizers[0]}  # fmt: skip
     if len(model.text_encoders) > 1:
         pipe = StableDiffusionXLPipeline(

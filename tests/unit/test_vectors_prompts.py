@@ -13,6 +13,7 @@ from sdtui.formats import (
     clip_bpe,
     comments,
     extra_networks,
+    grid_values,
     prompt_file,
     prompt_lists,
     prompt_schedule,
@@ -202,3 +203,31 @@ EASY = load("generation/easydiffusion.json")
 def test_easy_diffusion(case: dict[str, Any]) -> None:
     assert prompt_lists.easy_diffusion_sets(case["prompt"]) == case["after_set"]
     assert prompt_lists.easy_diffusion(case["prompt"]) == case["final"]
+
+
+READERS = {"int": grid_values.integers, "float": grid_values.floats}
+
+
+@pytest.mark.parametrize("case", SCRIPTS["xyz_values"], ids=lambda case: case["values"])
+def test_values_of_a_grid(case: dict[str, Any]) -> None:
+    if case["type"] == "str":
+        assert grid_values.split(case["values"]) == case["expected"]
+        return
+    read = READERS[case["type"]]
+    if "error" in case:
+        with pytest.raises(grid_values.GridValueError):
+            read(case["values"])
+        return
+    assert read(case["values"], "a1111") == case["expected"]
+    if not deviations(grid_values.RULES, case["values"]):
+        assert read(case["values"]) == case["expected"]
+
+
+@pytest.mark.parametrize("case", SCRIPTS["prompt_sr"], ids=lambda case: case["prompt"])
+def test_search_and_replace(case: dict[str, Any]) -> None:
+    given = case["prompt"], case["negative"], case["values"], case["x"]
+    if "error" in case:
+        with pytest.raises(grid_values.GridValueError):
+            grid_values.replaced(*given)
+    else:
+        assert list(grid_values.replaced(*given)) == case["expected"]
