@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sdtui import __version__
+from sdtui.formats import extra_networks
 from sdtui.formats.filenames import Facts
 from sdtui.formats.infotext import format_infotext
 from sdtui.formats.infotext_fields import from_params
 from sdtui.formats.sampler_names import SAMPLER_TRAITS
+from sdtui.library.loras import hashes_written
 from sdtui.params.generate import MAX_SEED, GenerateParams
 
 if TYPE_CHECKING:
@@ -21,18 +24,29 @@ NamedModel = tuple[str, str | None]
 
 
 def infotext(
-    params: GenerateParams, model: NamedModel, seed: int, vae: NamedModel | None = None
-) -> str:
-    """The settings of one picture as A1111 writes them. `vae`: where it is not the model's own."""
+    params: GenerateParams, model: NamedModel, seed: int, vae: NamedModel | None = None,
+    loras: Mapping[str, str] | None = None,
+) -> str:  # fmt: skip
+    """The settings of one picture as A1111 writes them.
+
+    Args:
+        vae: where it is not the model's own.
+        loras: hashes of the LoRAs in use, by the names that the prompt gives them.
+    """
     from sdtui.diffusion import schedules
 
     by_timesteps = SAMPLER_TRAITS[params.sampler].by_timesteps
+    extra: dict[str, object] = {}
+    if not by_timesteps:
+        extra |= schedules.infotext(params.schedule, params.sampler)
+    if loras:
+        extra["Lora hashes"] = hashes_written(loras)
     pairs = from_params(
         params.model_copy(update={"checkpoint": model[0]}),
         seed,
         model_hash=model[1],
         vae=vae,
-        extra={} if by_timesteps else schedules.infotext(params.schedule, params.sampler),
+        extra=extra,
         version=f"sdtui {__version__}",
     )
     return format_infotext(params.prompt, params.negative_prompt, pairs)
@@ -54,7 +68,7 @@ def facts(params: GenerateParams, model: NamedModel, seed: int, index: int, imag
     return Facts(
         seed=seed,
         now=datetime.now().astimezone(),
-        prompt=params.prompt,
+        prompt=extra_networks.parse(params.prompt)[0],
         negative_prompt=params.negative_prompt,
         steps=params.steps,
         cfg_scale=params.cfg_scale,

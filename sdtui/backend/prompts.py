@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdtui.formats import extra_networks, wildcards
 from sdtui.formats.comments import without_comments
-from sdtui.library import catalog
+from sdtui.library import catalog, loras
 from sdtui.library.config import ConfigError
 from sdtui.library.places import Places
 from sdtui.library.wildcards import Wildcards
@@ -66,20 +66,20 @@ def _drawn(params: GenerateParams, index: int, lookup: wildcards.Lookup) -> dict
     return {name: wildcards.expand(getattr(params, name), lookup, random) for name in PROMPTS}
 
 
-def check_tags(params: GenerateParams, places: Places, notice: Callable[[str], None]) -> None:
-    """Look for every LoRA that the prompt names; a tag that means nothing here is told.
+def check_tags(
+    params: GenerateParams, places: Places, notice: Callable[[str], None]
+) -> list[loras.ChosenLora]:
+    """The files of the LoRAs that the prompt names; a tag that means nothing here is told.
 
     Raises:
         JobError: a LoRA is not there, or a weight is no number.
     """
-    tags = extra_networks.parse(params.prompt)[1]
-    for tag in extra_networks.unknown(tags):
+    for tag in extra_networks.unknown(extra_networks.parse(params.prompt)[1]):
         notice(f"{tag.text} in the prompt means nothing here and is left out")
     try:
-        for lora in extra_networks.loras(tags):
-            catalog.find_model(places, "lora", lora.name)
-    except (extra_networks.TagError, catalog.CatalogError, ConfigError) as error:
-        raise JobError("A LoRA in the prompt cannot be used", str(error), usage=True) from None
+        return loras.chosen(places, params.prompt)
+    except (catalog.CatalogError, ConfigError) as error:
+        raise JobError(str(error)[:1].upper() + str(error)[1:], usage=True) from None
 
 
 def embeddings(

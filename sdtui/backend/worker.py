@@ -8,10 +8,11 @@ from __future__ import annotations
 import io
 import threading
 import time
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdtui.library import catalog, outputs
+from sdtui.library import catalog, in_use, loras, outputs
 from sdtui.library.atomic import replace_quickly
 from sdtui.library.config import ConfigError, read_config
 from sdtui.library.hashes import Hashing
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 TELL_EVERY_S = 0.1
 """Steps and previews are told at most so often; the last step of a batch always."""
+LORA_TELL = 16
+"""Progress is told after so many modules."""
 SPEED_OVER = 10
 """it/s is the mean over so many steps."""
 
@@ -80,6 +83,7 @@ class GenerateRunner:
 
     def free(self) -> None:
         self._shelf.clear()
+        in_use.note(self._places, [])
 
     def run(self, job: JobView, report: Report, cancelled: threading.Event) -> None:
         """Make the job's pictures (see `runner.Runner.run`)."""
@@ -90,11 +94,10 @@ class GenerateRunner:
         params = prompts.settled(GenerateParams.model_validate(job.params))
         work = _Work(self, self._places, job.job, params, report, cancelled)
         requests = prompts.chosen(params, self._places)
-        for request in requests:
-            prompts.check_tags(request, self._places, work.warn)
+        work.loras = [prompts.check_tags(one, self._places, work.warn) for one in requests]
         try:
             kept = self._loaded(params, work)
-            work.make(kept.model, kept.factors, requests)
+            work.make(kept, requests)
         except torch.OutOfMemoryError as error:
             self.free()
             report(ModelChanged(model=None))
@@ -117,6 +120,7 @@ class GenerateRunner:
         places, shelf = self._places, self._shelf
         try:
             found = catalog.find(places, params.checkpoint)
+            loras.check_base(chain.from_iterable(work.loras), found.family, found.name)
             vae = catalog.vae_for(places, found, params.vae)
             text = catalog.text_encoder_for(places, params.text_encoder)
             budget_bytes = read_config(places).memory_bytes
@@ -124,8 +128,8 @@ class GenerateRunner:
             still = shelf.named(params.checkpoint)  # its file was deleted; it goes on being used
             if isinstance(error, catalog.UnknownCheckpoint) and still is not None:
                 kept = shelf.take(still, work.warn)
-                assert kept is not None
-                return kept
+                if kept is not None:
+                    return kept
             raise JobError(str(error)[:1].upper() + str(error)[1:], usage=True) from None
         wanted = Wanted(found.path, vae, text)
         before = shelf.current
@@ -157,6 +161,7 @@ class GenerateRunner:
             ) from error  # fmt: skip
         kept = Kept(model, fit(model))
         self._shelf.put(wanted, kept)
+        in_use.note(self._places, self._shelf.stamps)
         return kept
 
 
@@ -179,11 +184,16 @@ class _Work:
         self.factors: Tensor
         self.hashing: Hashing
         self.vae_hashing: Hashing | None = None
+        self.loras: list[list[loras.ChosenLora]] = []
+        """Of each part of the job."""
+        self.lora_hashings: dict[str, Hashing] = {}
+        self.lora_notices: set[str] = set()
 
-    def make(self, model: Model, factors: Tensor, requests: list[GenerateParams]) -> None:
+    def make(self, kept: Kept, requests: list[GenerateParams]) -> None:
         from sdtui.diffusion.pipeline import Hooks, generate
 
-        self.model, self.factors = model, factors
+        model = self.model = kept.model
+        self.factors = kept.factors
         self._fits(model)
         self.hashing = Hashing(self.places, model.path)
         if model.vae_file is not None:
@@ -192,9 +202,33 @@ class _Work:
             phase=self.phase, step=self.step, image=self.save, check=self.check,
             notice=self.warn,
         )  # fmt: skip
-        for self.request in requests:
-            named = prompts.embeddings(self.request, self.places, model, self.warn)
-            generate(model, self.request, hooks, named)
+        for request, chosen in zip(requests, self.loras, strict=True):
+            self.request = request
+            self._put_in(chosen, kept)
+            named = prompts.embeddings(request, self.places, model, self.warn)
+            generate(model, request, hooks, {**named, **kept.loras.embeddings})
+
+    def _put_in(self, chosen: list[loras.ChosenLora], kept: Kept) -> None:
+        """Give the model these LoRAs and no others; what does not fit is told, or stops the job."""
+        from sdtui.diffusion.lora import LoraError, LoraUse
+
+        def told(done: int, of: int) -> None:
+            self.check()
+            if done % LORA_TELL == 0:
+                self.phase("loading", f"LoRA: {done} of {of} modules")
+
+        uses = [LoraUse(x.tag.name, x.file.path, x.tag.te, x.tag.unet, x.tag.dyn) for x in chosen]
+        try:
+            matches = kept.loras.apply(uses, told)
+        except LoraError as error:
+            raise JobError(str(error), usage=True) from None
+        for match in matches:
+            if match.left_out and match.said not in self.lora_notices:
+                self.lora_notices.add(match.said)
+                self.warn(match.said)
+        self.lora_hashings = {
+            one.tag.name: Hashing(self.places, one.file.path, data=True) for one in chosen
+        }
 
     def _fits(self, model: Model) -> None:
         """Raise JobError for a size that this model's latents cannot have."""
@@ -263,12 +297,19 @@ class _Work:
             return None
         return file.name, self.vae_hashing.short(self.cancelled.is_set)
 
+    def _lora_hashes(self) -> dict[str, str]:
+        found = {
+            name: hashing.short(self.cancelled.is_set)
+            for name, hashing in self.lora_hashings.items()
+        }
+        return {name: digest for name, digest in found.items() if digest}
+
     def save(self, image: Image, seed: int) -> None:
         model = (self.model.name, self.hashing.short(self.cancelled.is_set))
         drawn = self.params.model_copy(
             update={name: getattr(self.request, name) for name in prompts.PROMPTS}
         )
-        text = describe.infotext(drawn, model, seed, self._vae())
+        text = describe.infotext(drawn, model, seed, self._vae(), self._lora_hashes())
         facts = describe.facts(drawn, model, seed, self.done, image)
         try:
             path = outputs.save_picture(

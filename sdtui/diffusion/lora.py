@@ -64,12 +64,16 @@ class LoraPatcher:
         if applied == self._applied:
             return
         self.restore()
-        self._matches = [file.match(self._known(), self._model.name) for file in files]
+        self._matches = [file.match(self._known(), self._model) for file in files]
         self._merge(files, told)
-        widths = [encoder.config.hidden_size for encoder in self._model.text_encoders]
         for file in files:
-            self.embeddings |= file.embeddings(widths)
+            self.embeddings |= file.embeddings
         self._applied = applied
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the model's own tensors take beside the fresh ones in their place."""
+        return sum(self._own[key].nbytes for key in self._changed)
 
     def restore(self) -> None:
         """The model's own weights again, and no embeddings."""

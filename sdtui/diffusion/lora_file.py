@@ -13,6 +13,9 @@ from torch import Tensor
 from sdtui.formats.lora_keys import LoraKeys, Modules, Target, peft_scale, sort_keys
 from sdtui.library.stamp import Stamp
 
+from .embeddings import EmbeddingError, fit
+from .load import Model
+
 
 class LoraError(Exception):
     """The LoRA cannot be used with this model; the message says why, for a person."""
@@ -40,9 +43,9 @@ class Match:
     matched: int
     modules: int
     left_out: tuple[str, ...] = ()
-    """Modules that the model lacks, and keys of unknown kind."""
+    """Modules that the model lacks, embeddings for others, keys of unknown kind."""
     embeddings: tuple[str, ...] = ()
-    """Names of embeddings that came with it."""
+    """Names of the embeddings that came with it and can be used."""
 
     @property
     def said(self) -> str:
@@ -67,27 +70,38 @@ class LoraFile:
     """peft's settings, where diffusers wrote the file."""
     targets: dict[Target, list[str]] = field(default_factory=dict)
     """Which modules of the file change a module of the model."""
+    embeddings: dict[str, list[Tensor]] = field(default_factory=dict)
+    """Those of its embeddings that the model can use: name -> vectors for each text encoder."""
     left_out: list[str] = field(default_factory=list)
 
-    def match(self, modules: Modules, model: str) -> Match:
-        """Find the model's modules. Raises LoraError if it has none of them."""
+    def match(self, modules: Modules, model: Model) -> Match:
+        """Find the places of everything in the file. Raises LoraError if the model has none."""
         for module in self.keys.modules:
             target = modules.find(module)
             if target is None:
                 self.left_out.append(module)
             else:
                 self.targets.setdefault(target, []).append(module)
-        name, every = self.use.name, len(self.keys.modules)
+        name, every, missing = self.use.name, len(self.keys.modules), len(self.left_out)
+        self._take_embeddings(model)
         if not every and not self.keys.embeddings:
             raise LoraError(f"The LoRA “{name}” holds nothing that is understood here")
-        if every and not self.targets:
+        if not self.targets and not self.embeddings:
             raise LoraError(
-                f"The LoRA “{name}” fits nothing in “{model}”: it is for another kind of model "
-                f"(none of its {every} modules is in this one, the first is {self.left_out[0]})"
+                f"The LoRA “{name}” fits nothing in “{model.name}”: it is for another kind of "
+                f"model (none of its {every} modules is in this one, the first is "
+                f"{self.left_out[0]})"
             )
         left_out = (*self.left_out, *self.keys.unknown)
-        matched = every - len(self.left_out)
-        return Match(name, matched, every, left_out, tuple(self.keys.embeddings))
+        return Match(name, every - missing, every, left_out, tuple(self.embeddings))
+
+    def _take_embeddings(self, model: Model) -> None:
+        for name, keys in self.keys.embeddings.items():
+            tensors = {key: self.tensors.get_tensor(place) for key, place in keys.items()}
+            try:
+                self.embeddings[name] = [one.clone() for one in fit(name, tensors, model)]
+            except EmbeddingError:
+                self.left_out.append(f"embedding {name}")
 
     def module(self, name: str) -> dict[str, Tensor]:
         """The tensors of one of its modules by parameter."""
@@ -101,19 +115,6 @@ class LoraFile:
         if not self.adapter or "alpha" in tensors or "down" not in tensors:
             return None
         return peft_scale(self.adapter, name, len(tensors["down"]))
-
-    def embeddings(self, widths: list[int]) -> dict[str, list[Tensor]]:
-        """The embeddings in the file that suit text encoders of these widths: name -> a tensor
-        (vectors, width) for each encoder, copied out of the file."""
-        wanted = [("clip_l",), ("clip_g",)] if len(widths) > 1 else [("*", "emb_params", "clip_l")]
-        found = {}
-        for name, keys in self.keys.embeddings.items():
-            chosen = [next((keys[one] for one in names if one in keys), None) for names in wanted]
-            vectors = [self.tensors.get_tensor(key).clone() for key in chosen if key is not None]
-            shaped = [one.reshape(1, -1) if one.dim() == 1 else one for one in vectors]
-            if [one.shape[-1] for one in shaped if one.dim() == 2] == widths:
-                found[name] = shaped
-        return found
 
 
 def open_lora(use: LoraUse) -> LoraFile:

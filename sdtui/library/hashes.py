@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sdtui.formats.header import read_header
+from sdtui.formats.header import HeaderError, read_header
 
 from .atomic import replace_quickly
 from .places import Places
@@ -27,6 +27,8 @@ SHORT = 10
 LORA_SHORT = 12
 """Digits of a LoRA's hash (“AutoV3”)."""
 OLD = 8
+OF_NOTHING = hashlib.sha256().hexdigest()
+"""ai-toolkit writes this into every LoRA (its issue 130)."""
 DATA = "data of "
 """Before a path in the cache: the hash of what comes after the header."""
 NICE = 10
@@ -64,27 +66,38 @@ def model_hash(places: Places, path: Path) -> str:
     return digest
 
 
+def known_data_hash(places: Places, path: Path) -> str | None:
+    """As `data_hash`, where it need not be computed; None as well if the file cannot be read."""
+    if path.suffix.lower() not in (".safetensors", ".sft"):
+        return known_hash(places, path)
+    try:
+        told = read_header(path).metadata.get("sshs_model_hash", "").lower()
+        size, changed = _state(path)
+    except (OSError, HeaderError):
+        return None
+    if told and told != OF_NOTHING:
+        return told
+    entry = _load(places).get(DATA + str(path))
+    return str(entry[2]) if entry and entry[:2] == [size, changed] else None
+
+
 def data_hash(places: Places, path: Path) -> str:
     """The 64 digits whose first 12 are A1111's hash of a LoRA (“AutoV3”), computed if need be.
 
     What a trainer wrote down (sshs_model_hash), else the SHA-256 of everything after the header,
     which stays the same when metadata is edited; of other formats the SHA-256 of the file.
 
-    Raises OSError, HeaderError.
+    Raises OSError.
     """
+    if known := known_data_hash(places, path):
+        return known
     if path.suffix.lower() not in (".safetensors", ".sft"):
         return model_hash(places, path)
-    if told := read_header(path).metadata.get("sshs_model_hash"):
-        return told.lower()
     size, changed = _state(path)
-    key = DATA + str(path)
-    entry = _load(places).get(key)
-    if entry and entry[:2] == [size, changed]:
-        return str(entry[2])
     with path.open("rb") as opened:
         opened.seek(8 + int.from_bytes(opened.read(8), "little"))
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    _keep(places, path, [size, changed, digest], key)
+    _keep(places, path, [size, changed, digest], DATA + str(path))
     return digest
 
 
@@ -98,8 +111,10 @@ def old_hash(path: Path) -> str:
 class Hashing:
     """The hash of one model, on its way."""
 
-    def __init__(self, places: Places, path: Path) -> None:
-        self._digest = known_hash(places, path)
+    def __init__(self, places: Places, path: Path, *, data: bool = False) -> None:
+        """`data`: the hash that LoRAs are known by (see `data_hash`)."""
+        self._hash, self._digits = (data_hash, LORA_SHORT) if data else (model_hash, SHORT)
+        self._digest = (known_data_hash if data else known_hash)(places, path)
         self._thread: threading.Thread | None = None
         if self._digest is None:
             # A daemon: the end of the program need not wait for it.
@@ -112,15 +127,15 @@ class Hashing:
         # On Linux niceness belongs to the thread.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         try:
-            self._digest = model_hash(places, path)
+            self._digest = self._hash(places, path)
         except OSError as error:
             log.warning("no hash of %s: %s", path, error)
 
     def short(self, hurry: Callable[[], bool] = lambda: False) -> str | None:
-        """The first ten digits, waited for until `hurry`; None if there are none."""
+        """The first ten (LoRA: twelve) digits, waited for until `hurry`; None if there are none."""
         while self._thread is not None and self._thread.is_alive() and not hurry():
             self._thread.join(LOOK_S)
-        return self._digest[:SHORT] if self._digest else None
+        return self._digest[: self._digits] if self._digest else None
 
 
 def _state(file: Path) -> tuple[int, int]:

@@ -6,10 +6,11 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from sdtui.formats.infotext import parse
+from sdtui.formats.infotext import Infotext, parse
 from sdtui.formats.infotext_apply import Ignored, Imported, to_values
 from sdtui.params.base import nearest
 
+from . import loras
 from .catalog import AUTOMATIC, OWN, CatalogError, Checkpoint, checkpoints, find_model
 from .hashes import SHORT, known_hash
 from .places import Places
@@ -27,7 +28,7 @@ def read_infotext(places: Places, text: str) -> Imported:
     the checkpoint stays what it is, and `ignored` names the nearest there is.
     """
     read = parse(text)
-    imported = _vae_here(places, to_values(read))
+    imported = _loras_here(places, _vae_here(places, to_values(read)), read)
     name = _SUFFIX.sub("", _TITLE_HASH.sub("", str(read.params.get("Model", ""))).strip())
     digest = str(read.params.get("Model hash", "")).lower()
     digest = digest if _HASH.fullmatch(digest) else ""
@@ -55,6 +56,15 @@ def _vae_here(places: Places, imported: Imported) -> Imported:
             imported, values=values, ignored=(*imported.ignored, Ignored("VAE", name, str(error)))
         )
     return replace(imported, values={**imported.values, "vae": found.name})
+
+
+def _loras_here(places: Places, imported: Imported, read: Infotext) -> Imported:
+    """The prompt with the names of the LoRAs here that have the text's hashes."""
+    given, hashes = imported.values.get("prompt"), str(read.params.get("Lora hashes", ""))
+    prompt, remarks = loras.named_as_here(places, str(given or ""), hashes)
+    values = {**imported.values, **({"prompt": prompt} if given else {})}
+    told = [Ignored("LoRA", name, why) for name, why in remarks]
+    return replace(imported, values=values, ignored=(*imported.ignored, *told))
 
 
 def _find(

@@ -87,7 +87,7 @@ def test_choices_that_cannot_be_made_stop_the_job(places: Places, prompt: str) -
 def test_a_lora_that_is_not_there_stops_the_job(places: Places) -> None:
     told: list[str] = []
     for prompt, said in (
-        ("a <lora:nope:0.5>", "there is no lora “nope”"),
+        ("a <lora:nope:0.5>", "There is no LoRA “nope”"),
         ("a <lora:nope:x>", "needs a number for its weight"),
     ):
         with pytest.raises(JobError, match=said):

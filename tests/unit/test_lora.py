@@ -313,7 +313,8 @@ def test_embeddings_that_came_with_a_lora_may_be_named_while_it_is_in_force(
     save_file(tensors, tmp_path / "with.safetensors")
     patcher = LoraPatcher(model)
     (match,) = patcher.apply([LoraUse("with", tmp_path / "with.safetensors", te=0, unet=0)])
-    assert match.embeddings == ("ohwx", "wrong") and match.left_out == ()
+    assert match.embeddings == ("ohwx",) and match.left_out == ("embedding wrong",)
+    assert match.matched == match.modules
     assert list(patcher.embeddings) == ["ohwx"]
     assert all(map(torch.equal, patcher.embeddings["ohwx"], vectors))
     patcher.restore()
