@@ -59,9 +59,12 @@ def _numbers(text: str, kind: type[int] | type[float], compat: Compat) -> list[f
             continue
         match = _RANGES[kind].fullmatch(value)
         try:
-            found += _spread(match, kind, compat) if match else [kind(value)]
+            more = _spread(match, kind, compat) if match else [kind(value)]
+            if not all(map(math.isfinite, more)):
+                raise ValueError("infinite")
         except (ValueError, OverflowError):
-            raise GridValueError(f"“{value}” is not a number or a range of numbers") from None
+            raise GridValueError(f"“{value[:40]}” is not a number or a range of numbers") from None
+        found += more
         if len(found) > MAX_VALUES:
             raise GridValueError(f"“{value}” makes more than {MAX_VALUES} values")
     return found

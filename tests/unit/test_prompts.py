@@ -205,6 +205,8 @@ def test_ranges_end_where_they_say() -> None:
     for text in ("1-2 (+0)", "1-9999999", "x", "1-2 [99999999]", "1-2 (+.0000001)", "9" * 400):
         with pytest.raises(grid_values.GridValueError):
             grid_values.floats(text)
+    with pytest.raises(grid_values.GridValueError):
+        grid_values.integers("9" * 400)
 
 
 def test_the_counter_counts_what_is_encoded() -> None:
