@@ -164,7 +164,10 @@ class Actions:
     def action_help(self) -> None:
         from .dialogs.help import Help
 
-        self._app.push_screen(Help(self._app.screen))
+        if isinstance(self._app.screen, Help):
+            self._app.screen.dismiss(None)
+        else:
+            self._app.push_screen(Help(self._app.screen))
 
     def action_toggle_theme(self) -> None:
         app = self._app

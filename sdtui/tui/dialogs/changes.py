@@ -10,8 +10,8 @@ from textual.strip import Strip
 
 from sdtui.params.base import ParamSpec, specs
 from sdtui.params.layers import Change, Settings, diff
-from sdtui.tui.widgets.form import shown
 from sdtui.tui.widgets.line import LineWidget, Part
+from sdtui.tui.widgets.values import shown
 
 
 class Changes(LineWidget):

@@ -13,7 +13,7 @@ from sdtui.library import presets
 from sdtui.library.places import Places
 from sdtui.params.base import specs
 from sdtui.params.generate import GenerateParams
-from sdtui.tui.widgets.form import shown
+from sdtui.tui.widgets.values import shown
 
 from .base import Dialog, keys
 

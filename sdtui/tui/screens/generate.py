@@ -24,7 +24,7 @@ from sdtui.tui.pictures.picture import Picture
 from sdtui.tui.widgets.canvas import Caption
 from sdtui.tui.widgets.field_help import FieldHelp
 from sdtui.tui.widgets.filmstrip import Filmstrip
-from sdtui.tui.widgets.form import ParamForm, Rows
+from sdtui.tui.widgets.form import ParamForm
 from sdtui.tui.widgets.prompt import PromptEditor
 from sdtui.tui.widgets.status import JobRow, QueueRow
 
@@ -142,8 +142,6 @@ class GenerateScreen(Workspace):
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         if isinstance(event.widget, PromptEditor):
             self._explain(event.widget.id or "")
-        elif isinstance(event.widget, Rows):
-            self._explain(event.widget.field.name)
 
     def on_infotext_pasted(self, event: InfotextPasted) -> None:
         event.stop()

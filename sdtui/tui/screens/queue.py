@@ -13,7 +13,7 @@ from sdtui.backend import protocol as p
 from sdtui.params.base import specs
 from sdtui.params.generate import GenerateParams
 from sdtui.tui import words
-from sdtui.tui.widgets.form import shown
+from sdtui.tui.widgets.values import shown
 
 from .workspace import Workspace
 

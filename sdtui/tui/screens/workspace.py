@@ -28,10 +28,14 @@ class Workspace(Screen[None]):
     focused = Reactive(None, repaint=False)
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (LEAST[0], "-narrow"), (100, "-normal"), (140, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST[1], "-low"), (30, "-high")]
+    # The sentence lies over the body and does not take its place: what is hidden loses the focus.
     DEFAULT_CSS = """
+    Workspace { layers: base over; }
     Workspace > TopBar { background: $surface; }
-    Workspace > #too-small { display: none; height: 1fr; padding: 1 2; color: $warning; }
-    Workspace.-tiny > #body, Workspace.-flat > #body { display: none; }
+    Workspace > #too-small {
+        layer: over; display: none; width: 100%; height: 100%; padding: 1 2;
+        color: $warning; background: $background;
+    }
     Workspace.-tiny > #too-small, Workspace.-flat > #too-small { display: block; }
     """
 

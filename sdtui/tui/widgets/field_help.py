@@ -7,11 +7,11 @@ from typing import Any
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from sdtui.params.base import ParamSpec, specs
-from sdtui.params.layers import DEFAULT, EDIT, Settings
+from sdtui.params.base import specs
+from sdtui.params.layers import Settings
 
-from .form import shown
 from .line import LineWidget, Part
+from .values import origin, range_of
 
 
 class FieldHelp(LineWidget):
@@ -45,22 +45,6 @@ class FieldHelp(LineWidget):
         if y >= len(rows):
             return Strip.blank(self.size.width, self.rich_style)
         return self.strip_of([(" ", ""), *rows[y]], self.size.width)
-
-
-def range_of(spec: ParamSpec) -> str:
-    if spec.minimum is None or spec.maximum is None:
-        return ""
-    return f"{spec.minimum:g} to {spec.maximum:g}{' ' + spec.unit if spec.unit else ''}."
-
-
-def origin(spec: ParamSpec, settings: Settings[Any]) -> str:
-    """“Set by you; preset Draft has 8.”"""
-    source = settings.source(spec.name)
-    below = settings.without_edit(spec.name)
-    if source == EDIT:
-        where = below.source(spec.name)
-        return f"Set by you; {where} has {shown(spec, below.value(spec.name))}."
-    return "The default." if source == DEFAULT else f"From {source}."
 
 
 def wrapped(parts: list[Part], width: int) -> list[list[Part]]:

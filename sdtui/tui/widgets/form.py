@@ -23,41 +23,13 @@ from sdtui.params.layers import DEFAULT, EDIT, Settings
 from sdtui.tui.messages import FieldChosen, FormUnfolded, ValueEdited, ValueReset
 
 from .line import LineWidget, Part
+from .values import origin, parsed, range_of, shown, stepped
 
 Choices = Callable[[str], list[str]]
 """Gives the choices of a `choices_from`."""
 MARKS = {EDIT: ("•", "key"), DEFAULT: (" ", "")}
 PRESET_MARK = ("▪", "dim")
 LABEL_WIDTH = 15
-
-
-def shown(spec: ParamSpec, value: Any) -> str:
-    """A value as the form writes it."""
-    if spec.kind == "bool":
-        return "yes" if value else "no"
-    if spec.name == "seed" and value == -1:
-        return "new each time"
-    text = f"{value:g}" if spec.kind == "float" else str(value)
-    return f"{text} {spec.unit}".strip()
-
-
-def stepped(spec: ParamSpec, value: Any, by: int, *, big: bool, choices: list[str]) -> Any:
-    """The value after `by` presses of an arrow key, held within the range."""
-    if spec.kind == "bool":
-        return not value
-    if choices:
-        at = choices.index(value) if value in choices else -by
-        return choices[(at + by) % len(choices)]
-    if spec.kind not in ("int", "float"):
-        return value
-    step = (spec.big_step if big else None) or spec.step or 1
-    grain = step if spec.multiple_of else 0
-    new = value + by * step
-    if grain and value % grain:  # from 500 up to 504, not to 508
-        new = (value // grain + (by > 0)) * grain
-    if spec.minimum is not None and spec.maximum is not None:
-        new = min(max(new, spec.minimum), spec.maximum)
-    return int(new) if spec.kind == "int" else round(float(new), 6)
 
 
 class Rows(LineWidget, ScrollView, can_focus=True):
@@ -85,6 +57,17 @@ class Rows(LineWidget, ScrollView, can_focus=True):
     def __init__(self, settings: Settings[Any], choices: Choices, unfolded: bool) -> None:
         super().__init__(id="rows")
         self.settings, self.choices, self.unfolded = settings, choices, unfolded
+        self._problem = ("", "")
+        """Name of a field and what is wrong there, until its value changes."""
+
+    def HELP(self) -> str:
+        """What F1 says: the field under the cursor, then how the form works."""
+        spec = self.field
+        about = f"{spec.label}: {spec.help} {range_of(spec)} {origin(spec, self.settings)}"
+        return (
+            f"{about}\n\nUp and down choose a field, left and right step its value, Enter types "
+            "it. A dot marks what you set, a square what the preset set; Backspace puts it back."
+        )
 
     # ------------------------------------------------------------ what is shown
 
@@ -112,6 +95,8 @@ class Rows(LineWidget, ScrollView, can_focus=True):
             name = spec.name
             if (old.value(name), old.source(name)) != (settings.value(name), settings.source(name)):
                 self._repaint(row)
+                if name == self._problem[0] and old.value(name) != settings.value(name):
+                    self._problem = ("", "")
 
     def on_mount(self) -> None:
         self._fit()
@@ -151,14 +136,27 @@ class Rows(LineWidget, ScrollView, can_focus=True):
         self._repaint(old)
         self._repaint(new)
         self._to_cursor()
-        if self.is_mounted:
-            self.post_message(FieldChosen(self.field.name))
+        self._tell_field()
 
     def validate_cursor(self, value: int) -> int:
         return max(0, min(value, len(self.fields) - 1))
 
+    def complain(self, name: str, problem: str) -> None:
+        """Something is wrong with the value of a field."""
+        self._problem = (name, problem)
+        # By the rows themselves: a message that the form makes does not rise above the form.
+        self.call_later(self._tell_field)
+
+    def _tell_field(self) -> None:
+        name, problem = self.field.name, ""
+        if name == self._problem[0]:
+            problem = self._problem[1]
+        if self.is_mounted:
+            self.post_message(FieldChosen(name, problem))
+
     def on_focus(self) -> None:
         self._repaint(self.cursor)
+        self._tell_field()
 
     def on_blur(self) -> None:
         self._repaint(self.cursor)
@@ -249,8 +247,7 @@ class ParamForm(Vertical):
         if name in names:
             self.rows.cursor = names.index(name)
             self.rows.focus()
-            # By the rows' own queue: after what the move had to say of the field.
-            self.rows.post_message(FieldChosen(name, problem))
+            self.rows.complain(name, problem)
 
     def type_value(self) -> None:
         """Let the value under the cursor be typed."""
@@ -270,13 +267,14 @@ class ParamForm(Vertical):
             value = parsed(spec, event.value)
             build(self.rows.settings.model, {spec.name: value})
         except ParamError as error:
-            self.post_message(FieldChosen(spec.name, str(error)))
+            self.rows.complain(spec.name, str(error))
             return
         self.close_typing()
         self.post_message(ValueEdited(spec.name, value))
 
     def close_typing(self, *, focus: bool = True) -> None:
         """Leave the value as it was."""
+        self.rows.complain("", "")
         self.typing.remove_class("on")
         if focus:
             self.rows.focus()
@@ -304,20 +302,3 @@ class Typing(Input):
 
     def on_blur(self) -> None:
         self.query_ancestor(ParamForm).close_typing(focus=False)
-
-
-def parsed(spec: ParamSpec, text: str) -> Any:
-    """What was typed, as the field's type. Raises ParamError."""
-    from sdtui.params.base import Problem
-
-    text = text.strip()
-    try:
-        if spec.kind == "int":
-            return int(text or "")
-        if spec.kind == "float":
-            return float(text.replace(",", "."))
-    except ValueError:
-        whole = "a whole number" if spec.kind == "int" else "a number"
-        message = f"{spec.label} {text!r} is not {whole}"
-        raise ParamError([Problem(spec.name, message)]) from None
-    return text

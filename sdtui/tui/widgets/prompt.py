@@ -32,6 +32,16 @@ class PromptEditor(TextArea):
         Binding("ctrl+e", "edit_outside", "Open in $EDITOR", show=False),
     ]
 
+    def HELP(self) -> str:
+        """What F1 says."""
+        if self.id == "negative_prompt":
+            return "What the picture should not show. Weights and BREAK work as in the prompt."
+        return (
+            "What the picture should show, as tags or a sentence, the most important first. "
+            "(word:1.2) weighs more, (word:0.8) less, BREAK begins a new part. Paste the settings "
+            "of a picture here to take them over. Esc leaves the editor."
+        )
+
     def __init__(self, text: str, *, title: str, placeholder: str, id: str) -> None:
         super().__init__(
             cleaned(text), id=id, soft_wrap=True, tab_behavior="focus", placeholder=placeholder,
