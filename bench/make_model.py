@@ -166,6 +166,28 @@ def lora(
     return write(path, tensors, Weights(seed, TYPES[dtype]), metadata, hollow=hollow)
 
 
+def lora_for_folder(
+    path: Path, folder: Path, *, algorithm: str = "lora", rank: int = 8, dtype: str = "fp16",
+    seed: int = 3, metadata: dict[str, str] | None = None,
+) -> Path:  # fmt: skip
+    """The same for the model in a diffusers folder, such as the demo model."""
+    tensors: list[Tensor] = []
+    parts = (
+        ("unet/diffusion_pytorch_model", "lora_unet_"),
+        ("text_encoder/model", "lora_te_text_model_"),
+    )
+    for file, prefix in parts:
+        raw = (folder / f"{file}.safetensors").read_bytes()
+        table = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+        for name, entry in table.items():
+            stem, _, kind = name.removeprefix("text_model.").rpartition(".")
+            trained = any(word in stem for word in ("attn", ".ff.", ".mlp.", "proj_"))
+            if kind == "weight" and trained and len(entry["shape"]) > 1:
+                module = prefix + stem.replace(".", "_")
+                tensors += _lora_tensors(module, tuple(entry["shape"]), algorithm, rank)
+    return write(path, tensors, Weights(seed, TYPES[dtype]), metadata)
+
+
 def _lora_targets(layout: Layout, base: str) -> Iterable[Tensor]:
     for name, shape in layouts.unet(layout):
         stem, _, kind = name.rpartition(".")
