@@ -231,7 +231,13 @@ class _Work:
         }
 
     def _fits(self, model: Model) -> None:
-        """Raise JobError for a size that this model's latents cannot have."""
+        """Raise JobError for what this model cannot draw."""
+        if model.variant in ("pix2pix", "depth"):
+            raise JobError(
+                f"The checkpoint “{model.name}” cannot draw from a prompt alone",
+                f"It is a {model.variant} model, which needs a picture to start from",
+                "Choose another checkpoint", usage=True,
+            )  # fmt: skip
         for name, pixels in (("width", self.params.width), ("height", self.params.height)):
             if pixels % model.factor:
                 raise JobError(

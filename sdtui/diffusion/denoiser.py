@@ -13,6 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from . import guide
 from .conditioning import Conditioning
 from .load import Model
 from .text import Encoded
@@ -41,6 +42,7 @@ class Denoiser:
         self.call = 0
         """Which call of a sampler comes next; schedules of prompts count these."""
         self._known: tuple[object, list[Encoded]] = (None, [])
+        self._guide = guide.blank(model, *size)
         # Size of the training picture, crop, size wanted: SDXL's micro-conditioning.
         self._sizes = torch.tensor([*size, 0, 0, *size], device=model.device, dtype=model.dtype)
 
@@ -96,6 +98,8 @@ class Denoiser:
         context = contexts.context_NTC
         timestep = t.to(scaled.device, torch.float32)
         many = scaled.repeat(len(context) // len(scaled), 1, 1, 1)
+        if self._guide is not None:
+            many = torch.cat([many, self._guide.expand(len(many), -1, -1, -1)], dim=1)
         extra = {}
         if contexts.pooled_NC is not None:
             sizes = self._sizes.expand(len(context), -1)

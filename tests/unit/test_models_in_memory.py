@@ -109,6 +109,16 @@ def test_sdxl_draws(bench: Bench) -> None:
     assert "Model: big" in saved.image.infotext
 
 
+def test_inpainting_checkpoints_draw_whole_pictures_and_others_say_what_they_need(
+    bench: Bench,
+) -> None:
+    make_model.checkpoint(bench.checkpoints / "in.safetensors", "sd15", tiny=True, inputs=9)
+    assert bench.draw("in").image.width == 64
+    make_model.checkpoint(bench.checkpoints / "de.safetensors", "sd2", tiny=True, inputs=5)
+    with pytest.raises(JobError, match="It is a depth model, which needs a picture"):
+        bench.draw("de")
+
+
 def test_a_chosen_vae_is_used_and_written_down(bench: Bench) -> None:
     own = bench.draw("one")
     other = bench.draw("one", vae="kl")
