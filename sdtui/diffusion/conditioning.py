@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sdtui.formats import prompt_schedule
+from sdtui.formats.compat import Compat
 
 from .load import Model
 from .text import LARGE, Encoded, TextOptions, encode
@@ -28,10 +29,11 @@ class Part:
     """For each entry, the row of its text in `encoded`."""
     encoded: Encoded
     weight: float = 1.0
+    compat: Compat = "sdtui"
 
     def variant_at(self, call: int) -> int:
         """The row of `encoded` used at a model call, counted from 0."""
-        return self.variants[prompt_schedule.entry_at(self.entries, call)]
+        return self.variants[prompt_schedule.entry_at(self.entries, call, self.compat)]
 
 
 class Conditioning:
@@ -77,17 +79,20 @@ def condition(
         negative: AND is text in it; an empty one is all zeros for SDXL.
         old_timelines: schedules as before A1111 1.6.
     """
-    composed = [(prompt, 1.0)] if negative else prompt_schedule.compose(prompt)
+    compat = options.compat
+    composed = [(prompt, 1.0)] if negative else prompt_schedule.compose(prompt, compat)
     parts = []
     for text, weight in composed:
-        entries = prompt_schedule.schedule(text, calls, hires_calls, old=old_timelines)
+        entries = prompt_schedule.schedule(
+            text, calls, hires_calls, old=old_timelines, compat=compat
+        )
         used = Counter(text for _, text in entries)
         unique = list(used)
         encoded = encode(model, unique, options, list(used.values()))
         if negative and model.family in LARGE and unique == [""]:
             encoded = _zeros_like(encoded)
         variants = tuple(unique.index(text) for _, text in entries)
-        parts.append(Part(entries, variants, encoded, weight))
+        parts.append(Part(entries, variants, encoded, weight, compat))
     return Conditioning(parts)
 
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sdtui.formats import extra_networks
+from sdtui.formats import extra_networks, prompt_rules
 from sdtui.formats.sampler_names import SAMPLER_TRAITS
 from sdtui.params.generate import MAX_SEED, GenerateParams
 
@@ -78,7 +78,10 @@ def generate(
     timings = Timings()
     hooks.phase("text")
     started = time.perf_counter()
-    options = TextOptions(params.clip_skip, params.emphasis, embeddings=embeddings or {})
+    options = TextOptions(
+        params.clip_skip, params.emphasis, embeddings=embeddings or {},
+        compat=prompt_rules.compat_of(params.prompt_rules),
+    )  # fmt: skip
     prompt, negative = _conditioning(model, params, options)
     timings.text_s = time.perf_counter() - started
 
@@ -112,10 +115,11 @@ def _conditioning(
 ) -> tuple[Conditioning, Conditioning]:
     """What the prompt, without its tags, and the negative prompt say, call after call."""
     calls = params.steps * SAMPLER_TRAITS[params.sampler].calls_per_step
+    old = prompt_rules.has_old_timelines(params.prompt_rules)
     prompt, _ = extra_networks.parse(params.prompt)
     return (
-        condition(model, prompt, options, calls),
-        condition(model, params.negative_prompt, options, calls, negative=True),
+        condition(model, prompt, options, calls, old_timelines=old),
+        condition(model, params.negative_prompt, options, calls, negative=True, old_timelines=old),
     )
 
 

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdtui.formats.attention import parse_attention
+from sdtui.formats.attention import parse_attention, readable
 from sdtui.formats.chunks import COMMA_BACK, Chunk, EmbeddingNames, pack
+from sdtui.formats.compat import Compat
 from sdtui.params.names import Emphasis
 
 from .load import Model
@@ -35,6 +36,8 @@ class TextOptions:
     comma_back: int = COMMA_BACK
     embeddings: Mapping[str, Sequence[Tensor]] = field(default_factory=dict)
     """Name -> vectors (V, width) for each text encoder: textual inversions that may be named."""
+    compat: Compat = "sdtui"
+    """Whose reading: see `formats.prompt_rules`."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,9 @@ def _chunks(model: Model, text: str, options: TextOptions) -> list[Chunk]:
         sizes = {name: len(vectors[0]) for name, vectors in options.embeddings.items()}
         names = EmbeddingNames(sizes, ids_of)
     comma = int(tokenizer.convert_tokens_to_ids(",</w>"))
-    parts = [(text, 1.0)] if options.emphasis == "None" else parse_attention(text)
-    return pack(parts, ids_of, comma, names, options.comma_back).chunks
+    compat = readable(text, options.compat)
+    parts = [(text, 1.0)] if options.emphasis == "None" else parse_attention(text, compat)
+    return pack(parts, ids_of, comma, names, options.comma_back, compat).chunks
 
 
 def _encode_chunks(

@@ -1,10 +1,10 @@
 """Weights in a prompt: (text), (text:1.2), [text], escapes, BREAK, as A1111 reads them.
 
-    (x)       weight times 1.1, nested ones multiply
-    (x:1.2)   weight times 1.2
-    [x]       weight divided by 1.1
-    \\( \\) \\[ \\] \\\\   the character itself
-    BREAK     as a word of its own: a part with weight -1
+(x)       weight times 1.1, nested ones multiply
+(x:1.2)   weight times 1.2
+[x]       weight divided by 1.1
+\\( \\) \\[ \\] \\\\   the character itself
+BREAK     as a word of its own: a part with weight -1
 """
 
 from __future__ import annotations
@@ -174,6 +174,12 @@ def parse_attention(prompt: str, compat: Compat = "sdtui") -> list[tuple[str, fl
         while opened[bracket]:
             parts.multiply(opened[bracket].pop(), factor, ours)
     return parts.joined()
+
+
+def readable(prompt: str, compat: Compat) -> Compat:
+    """`compat`, but ours for a prompt that the original cannot read in time, or at all."""
+    odd = compat != "sdtui" and (_too_deep(prompt) or broken_weight(prompt) is not None)
+    return "sdtui" if odd else compat
 
 
 def uses_weights(prompt: str, compat: Compat = "sdtui") -> bool:

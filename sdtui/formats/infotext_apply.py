@@ -11,6 +11,7 @@ from sdtui.params.generate import GenerateParams
 from . import sampler_names
 from .compat import Rule, deviations
 from .infotext import Infotext
+from .prompt_rules import rules_of_picture
 from .sampler_names import AUTOMATIC, SAMPLER_TRAITS, import_names
 from .versions import V1_9_0, older
 
@@ -149,6 +150,8 @@ class Imported:
 MEANT_WHERE_MISSING = ("Clip skip", "RNG", "Emphasis")
 """Keys that mean something where they are missing too (1, GPU; Original if there are weights)."""
 BY_OTHER_MEANS = ("Sampler", "Schedule type", "Negative prompt")
+TIMELINES = "Old prompt editing timelines"
+"""Becomes, with the version, a rule for reading the prompts."""
 INFORMATION = frozenset({
     "Version", "User", "Model hash", "VAE hash", "Lora hashes", "TI hashes", "Hashes", "App",
     "Backend", "Pipeline", "Parser", "Operations", "Batch index", "Batch size", "Created Date",
@@ -162,7 +165,6 @@ AS_IT_IS = {
 """Keys that ask, with this value, for nothing but what is done anyway."""
 OLD_WAYS = {
     "Downcast alphas_cumprod": "A1111 before 1.7 rounded the noise levels; the picture differs",
-    "Old prompt editing timelines": "A1111 before 1.6 counted [from:to:when] otherwise",
     "Pad conds v0": "A1111 before 1.6 cut a long negative prompt for this sampler",
 }
 
@@ -180,6 +182,11 @@ def to_values(infotext: Infotext) -> Imported:
     values: dict[str, object] = {
         "prompt": params["Prompt"], "negative_prompt": infotext.negative_prompt,
     }  # fmt: skip
+    old_timelines = str(params.get(TIMELINES, "")) == "True"
+    values["prompt_rules"] = rules_of_picture(
+        str(params["Prompt"]), infotext.negative_prompt, str(params.get("Version", "")),
+        old_timelines,
+    )  # fmt: skip
     ignored: list[Ignored] = []
     fields = {spec.infotext: spec for spec in specs(GenerateParams).values() if spec.infotext}
     for key, spec in fields.items():
@@ -229,7 +236,7 @@ def _unknown_names(infotext: Infotext, applied: Applied) -> list[Ignored]:
 
 def _no_field(key: str, value: str, hires: bool) -> list[Ignored]:
     """Why a pair without a field of ours is left out; nothing if it asks for nothing."""
-    if not value:
+    if not value or key == TIMELINES:
         return []
     if key in INFORMATION:
         return [Ignored(key, value, "tells of the picture and sets nothing", matters=False)]

@@ -109,6 +109,7 @@ def from_params(
         "Clip skip": params.clip_skip if params.clip_skip > 1 else None,
         "RNG": params.random_source if params.random_source != "GPU" else None,
         "Emphasis": params.emphasis if params.emphasis != "Original" else None,
+        "Prompt rules": params.prompt_rules if params.prompt_rules != "Current" else None,
         **(extra or {}),
         "Version": version,
     }

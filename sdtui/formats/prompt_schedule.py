@@ -161,6 +161,11 @@ def _end(when: str, steps: int, offset_steps: int, old: bool) -> int:
     return int(max(-1.0, min(float(steps), value)))
 
 
+def changes(prompt: str) -> bool:
+    """Whether the prompt has a schedule or an alternation."""
+    return _Prompt(prompt).changes
+
+
 def schedule(
     prompt: str, steps: int, hires_steps: int | None = None, *, old: bool = False,
     compat: Compat = "sdtui",

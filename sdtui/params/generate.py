@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Params, param
-from .names import Emphasis, RandomSource, Sampler, Schedule
+from .names import Emphasis, PromptRules, RandomSource, Sampler, Schedule
 
 MAX_SEED = 2**32 - 1
 PICTURE, SAMPLING, MANY, FILES, EXACT = "Picture", "Sampling", "How many", "Files", "Exactness"
@@ -80,6 +80,10 @@ class GenerateParams(Params):
     emphasis: Emphasis = param(
         "Original", label="Emphasis", group=EXACT, infotext="Emphasis", folded=True,
         help="How (weights) act: Original keeps the mean, No norm suits SDXL, None shows brackets.",
+    )
+    prompt_rules: PromptRules = param(
+        "Current", label="Prompt rules", group=EXACT, infotext="Prompt rules", folded=True,
+        help="Whose reading of odd prompts: A1111's own brings back old pictures that need it.",
     )
     random_source: RandomSource = param(
         "NV", label="Random source", group=EXACT, infotext="RNG", folded=True,

@@ -49,6 +49,8 @@ RandomSource = Literal["NV", "CPU", "GPU"]
 
 Emphasis = Literal["Original", "No norm", "Ignore", "None"]
 
+PromptRules = Literal["Current", "A1111", "A1111 before 1.6"]
+
 SAMPLERS: tuple[str, ...] = get_args(Sampler)
 SCHEDULES: tuple[str, ...] = get_args(Schedule)
 RANDOM_SOURCES: tuple[str, ...] = get_args(RandomSource)

@@ -179,3 +179,19 @@ def test_an_embedding_stands_for_its_vectors(model: Model) -> None:
     options = TextOptions(embeddings={"my-thing": [table[words]]})
     assert _same(_context(model, "1girl, MY-thing", options), _context(model, "1girl, blue hair"))
     assert not _same(_context(model, "1girl, my-thing"), _context(model, "1girl, blue hair"))
+
+
+def _asked(model: Model, prompt: str, old: bool = False) -> list[Tensor]:
+    made = condition(model, prompt, TextOptions(compat="a1111"), 4, old_timelines=old)
+    return [made.contexts(made.variants_at(call)).context_NTC for call in range(6)]
+
+
+def test_the_originals_rules_for_old_pictures(model: Model) -> None:
+    inside = "(1girl BREAK blue hair:1.2)"
+    assert _asked(model, inside)[0].shape[1] == 77 != _context(model, inside).shape[1]
+    rows = _asked(model, "[1girl|blue hair]")
+    assert _same(rows[5], rows[0])  # more calls than planned: the first again
+    rows = _asked(model, "[1girl:blue hair:1.5]", old=True)  # 1.5 is the first step
+    assert _same(rows[0], rows[1]) and not _same(rows[1], rows[2])
+    broken = "(1girl:1.2.3)"
+    assert _same(_asked(model, broken)[0], _context(model, broken))

@@ -22,7 +22,8 @@ FIELDS = [name for name, spec in specs(GenerateParams).items() if spec.infotext]
 OURS = GenerateParams(
     prompt="1girl, (park:1.2)\nsecond line", negative_prompt="bad, worse: worst",
     checkpoint="my, model", vae="None", width=640, height=448, steps=28, cfg_scale=5.5,
-    sampler="Euler a", schedule="Karras", seed=7, clip_skip=2, emphasis="No norm", random_source="CPU",
+    sampler="Euler a", schedule="Karras", seed=7, clip_skip=2, emphasis="No norm",
+    prompt_rules="A1111", random_source="CPU",
 )  # fmt: skip
 
 

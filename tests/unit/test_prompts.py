@@ -21,7 +21,11 @@ from sdtui.formats import (
     token_counter,
 )
 from sdtui.formats.attention import parse_attention
+from sdtui.formats.infotext import format_infotext, parse
+from sdtui.formats.infotext_apply import to_values
+from sdtui.formats.infotext_fields import from_params
 from sdtui.formats.prompt_schedule import compose, schedule
+from sdtui.params.generate import GenerateParams
 
 
 def test_break_works_inside_brackets() -> None:
@@ -233,3 +237,33 @@ def test_the_counter_takes_the_checkpoints_own_tokenizer(tmp_path: Path) -> None
     (tmp_path / "tokenizer" / "merges.txt").write_text("a b c")
     with pytest.raises(ValueError, match="holds no tokenizer"):
         token_counter.tokenizer_for(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "version", "rules"),
+    [
+        ("a cat, [b:c:5]", "v1.10.1", "Current"),
+        ("(a BREAK b:1.2)", "v1.10.1", "A1111"),
+        ("(a BREAK b:1.2)", "", "Current"),
+        ("(a BREAK b:1.2)", "sdtui 0.1.0", "Current"),
+        ("a | b, [c:d:5]", "v1.6.0", "A1111"),
+        ("ratio 16:9", "v1.9.4", "A1111"),
+        ("a [b:c:0.5]", "v1.5.2", "A1111 before 1.6"),
+        ("a [b]", "v1.5.2", "Current"),
+    ],
+)
+def test_an_old_picture_brings_its_own_rules(prompt: str, version: str, rules: str) -> None:
+    text = f"{prompt}\nSteps: 20, Sampler: Euler, Seed: 1, Size: 64x64"
+    values = to_values(parse(text + (f", Version: {version}" if version else ""))).values
+    assert values["prompt_rules"] == rules
+    params = GenerateParams(**values)
+    again = format_infotext(params.prompt, "", from_params(params, 1, version="sdtui 0.1.0"))
+    assert ("Prompt rules" in again) == (rules != "Current")
+    assert to_values(parse(again)).values["prompt_rules"] == rules
+
+
+def test_old_timelines_by_the_option_of_newer_versions() -> None:
+    text = "[a:b:1.5]\nSteps: 20, Sampler: Euler, Seed: 1, Old prompt editing timelines: True"
+    imported = to_values(parse(text))
+    assert imported.values["prompt_rules"] == "A1111 before 1.6"
+    assert imported.warnings == []
