@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sdtui.backend.starter import stop_backend
+from sdtui.library.places import find_places
 from tests.program import SMALL, Program
 
 
@@ -16,7 +18,7 @@ def _program() -> Iterator[Program]:
     folder = Path(tempfile.mkdtemp(prefix="sdtui-cli-"))
     program = Program(folder / "home")
     yield program
-    program("stop")
+    stop_backend(find_places(program.home))
     shutil.rmtree(folder, ignore_errors=True)
 
 
