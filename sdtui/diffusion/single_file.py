@@ -16,6 +16,7 @@ from sdtui.formats.pickled import SUFFIXES
 from sdtui.formats.tensor_names import UNET, VAE, usual
 
 from . import configs, keys
+from .mapped import mapped_tensors
 from .noise_table import NoiseTable
 from .parts import LoadError, Parts, filled
 from .pickled import pickled_tensors
@@ -61,15 +62,15 @@ def _kind(path: Path) -> ModelKind:
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     """Every tensor under its usual name, as a view of the mapped file."""
-    from safetensors import SafetensorError, safe_open
-
     if path.suffix.lower() in SUFFIXES:
         return _pickled(path)
     try:
-        with safe_open(str(path), framework="pt") as file:
-            return {plain: file.get_tensor(name) for plain, name in usual(file.keys()).items()}
-    except (SafetensorError, OSError) as error:
-        raise LoadError(f"{path.name} cannot be read: {error}; download it again") from error
+        tensors = mapped_tensors(path)
+    except (HeaderError, RuntimeError) as error:
+        raise LoadError(f"{path.name} cannot be read: {error}") from error
+    except OSError as error:
+        raise LoadError(f"{path} cannot be read: {error.strerror}") from error
+    return {plain: tensors[name] for plain, name in usual(tensors).items()}
 
 
 def _pickled(path: Path) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from bench import make_model
 from sdtui.diffusion.load import LoadError, Model, load_model
+from sdtui.diffusion.mapped import mapped_tensors
 from sdtui.diffusion.noise_table import LAST_ALPHA
 from sdtui.formats.tensor_names import UNET, VAE
 
@@ -186,6 +187,33 @@ def test_tensors_of_the_wanted_dtype_stay_in_the_file(
         for name, tensor in module.state_dict().items():
             inside = any(begin <= tensor.data_ptr() < end for begin, end in ranges)
             assert inside, f"{name} was copied"
+
+
+@pytest.mark.parametrize("padding", [0, 1, 3])
+def test_mapped_tensors_are_what_safetensors_reads(tmp_path: Path, padding: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    wanted = {
+        f"{dtype}": torch.randn(3, 5, generator=generator).to(dtype)
+        for dtype in (torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.float8_e5m2)
+    } | {"scalar": torch.tensor(2.5), "empty": torch.zeros(0, 4), "bool": torch.tensor([True])}
+    path = tmp_path / "a.safetensors"
+    save_file(wanted, path)
+    data = path.read_bytes()  # a header of odd length puts every tensor at an odd place
+    length = int.from_bytes(data[:8], "little")
+    header = data[8 : 8 + length] + b" " * padding
+    path.write_bytes(len(header).to_bytes(8, "little") + header + data[8 + length :])
+    read = mapped_tensors(path)
+    assert read.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        assert read[name].dtype == tensor.dtype and read[name].shape == tensor.shape
+        assert torch.equal(read[name].double(), tensor.double()), name
+
+
+def test_writing_to_a_mapped_tensor_does_not_reach_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"x": torch.zeros(4)}, path)
+    mapped_tensors(path)["x"] += 1
+    assert torch.equal(load_file(path)["x"], torch.zeros(4))
 
 
 def test_sdxls_vae_is_in_full_precision_and_others_are_not(files: Callable[[str], Path]) -> None:
