@@ -9,12 +9,13 @@ from itertools import groupby
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from sdtui.formats import extra_networks, wildcards
+from sdtui.formats import extra_networks, prompt_file, prompt_lists, wildcards
 from sdtui.formats.comments import without_comments
 from sdtui.library import catalog, loras
 from sdtui.library.config import ConfigError
 from sdtui.library.places import Places
 from sdtui.library.wildcards import Wildcards
+from sdtui.params.base import ParamError, build
 from sdtui.params.generate import MAX_SEED, GenerateParams
 
 from .runner import JobError
@@ -35,21 +36,62 @@ def settled(params: GenerateParams) -> GenerateParams:
     return params.model_copy(update=values)
 
 
-def chosen(params: GenerateParams, places: Places) -> list[GenerateParams]:
-    """The job with every choice in its prompts made: one request for each run of equal prompts.
+def chosen(
+    params: GenerateParams, places: Places, notice: Callable[[str], None]
+) -> list[GenerateParams]:
+    """The prompts that the job's prompt stands for, with every choice in them made: one request
+    for each run of equal prompts.
 
     A picture's choices follow from its seed, so that picture i is the picture of seed + i alone.
 
     Raises:
-        JobError: a wildcard is missing, or the choices never end.
+        JobError: a wildcard is missing, the choices never end, or a line cannot be read.
     """
     try:
-        if not any(wildcards.has_choices(getattr(params, name)) for name in PROMPTS):
-            return [params]
-        lookup = Wildcards(places).lines
-        drawn = [_drawn(params, index, lookup) for index in range(params.images)]
-    except (wildcards.WildcardError, ConfigError) as error:
+        listed = _listed(params, places, notice)
+        return [request for one in listed for request in _with_choices_made(one, places)]
+    except (wildcards.WildcardError, prompt_lists.TooMany, ConfigError) as error:
         raise JobError("The choices in the prompt cannot be made", str(error), usage=True) from None
+    except (prompt_file.LineError, ParamError) as error:
+        raise JobError("A line of the prompts cannot be used", str(error), usage=True) from None
+
+
+def _listed(
+    params: GenerateParams, places: Places, notice: Callable[[str], None]
+) -> list[GenerateParams]:
+    """A request for each prompt of the list."""
+    how, prompt = params.prompt_list, params.prompt
+    if how == "One prompt":
+        return [params]
+    if how == "One a line":
+        return [_of_line(params, line, notice) for line in prompt_file.read(prompt)] or [params]
+    if how == "Every choice":
+        texts = wildcards.every(prompt, Wildcards(places).lines)
+    elif how == "Matrix":
+        texts = prompt_lists.matrix(prompt)
+    else:
+        lines = prompt_lists.lines(prompt) or [""]
+        texts = [text for line in lines for text in prompt_lists.easy_diffusion(line)]
+    return [params.model_copy(update={"prompt": text}) for text in texts]
+
+
+def _of_line(
+    params: GenerateParams, line: prompt_file.Line, notice: Callable[[str], None]
+) -> GenerateParams:
+    for name in line.ignored:
+        notice(f"--{name} in the list of prompts means nothing here")
+    if line.values.get("checkpoint", params.checkpoint) != params.checkpoint:
+        raise prompt_file.LineError(
+            "--sd_model: a list is drawn by one checkpoint; queue this prompt by itself"
+        )
+    return settled(build(GenerateParams, {**params.model_dump(), **line.values}))
+
+
+def _with_choices_made(params: GenerateParams, places: Places) -> list[GenerateParams]:
+    if not any(wildcards.has_choices(getattr(params, name)) for name in PROMPTS):
+        return [params]
+    lookup = Wildcards(places).lines
+    drawn = [_drawn(params, index, lookup) for index in range(params.images)]
     requests, first = list[GenerateParams](), 0
     for prompts, group in groupby(drawn):
         many = len(list(group))

@@ -93,11 +93,11 @@ class GenerateRunner:
 
         params = prompts.settled(GenerateParams.model_validate(job.params))
         work = _Work(self, self._places, job.job, params, report, cancelled)
-        requests = prompts.chosen(params, self._places)
+        requests = work.requests = prompts.chosen(params, self._places, work.warn)
         work.loras = [prompts.check_tags(one, self._places, work.warn) for one in requests]
         try:
             kept = self._loaded(params, work)
-            work.make(kept, requests)
+            work.make(kept)
         except torch.OutOfMemoryError as error:
             self.free()
             report(ModelChanged(model=None))
@@ -174,8 +174,10 @@ class _Work:
     ) -> None:  # fmt: skip
         self.runner, self.places, self.job, self.params = runner, places, job, params
         self.report, self.cancelled = report, cancelled
+        self.requests = [params]
+        """The job's parts: one for each of the prompts that its prompt stands for."""
         self.request = params
-        """The part of the job in work: the same, with the choices in its prompts made."""
+        """The part in work."""
         self.done = 0
         self.progress = Progress(steps=params.steps, images=params.images)
         self.told_s = self.previewed_s = 0.0
@@ -189,7 +191,12 @@ class _Work:
         self.lora_hashings: dict[str, Hashing] = {}
         self.lora_notices: set[str] = set()
 
-    def make(self, kept: Kept, requests: list[GenerateParams]) -> None:
+    @property
+    def images(self) -> int:
+        """Pictures of all parts."""
+        return sum(request.images for request in self.requests)
+
+    def make(self, kept: Kept) -> None:
         from sdtui.diffusion.pipeline import Hooks, generate
 
         model = self.model = kept.model
@@ -202,8 +209,11 @@ class _Work:
             phase=self.phase, step=self.step, image=self.save, check=self.check,
             notice=self.warn,
         )  # fmt: skip
-        for request, chosen in zip(requests, self.loras, strict=True):
+        for request, chosen in zip(self.requests, self.loras, strict=True):
             self.request = request
+            self.progress = self.progress.model_copy(
+                update={"steps": request.steps, "images": self.images}
+            )
             self._put_in(chosen, kept)
             named = prompts.embeddings(request, self.places, model, self.warn)
             generate(model, request, hooks, {**named, **kept.loras.embeddings})
@@ -238,7 +248,9 @@ class _Work:
                 f"It is a {model.variant} model, which needs a picture to start from",
                 "Choose another checkpoint", usage=True,
             )  # fmt: skip
-        for name, pixels in (("width", self.params.width), ("height", self.params.height)):
+        sizes = {("width", request.width) for request in self.requests}
+        sizes |= {("height", request.height) for request in self.requests}
+        for name, pixels in sorted(sizes):
             if pixels % model.factor:
                 raise JobError(
                     f"{name} {pixels} is not a multiple of {model.factor}",
@@ -271,7 +283,7 @@ class _Work:
         self.progress = self.progress.model_copy(
             update={"step": step, "steps_per_s": speed, "eta_s": self._eta(step, speed)}
         )
-        if now - self.told_s >= TELL_EVERY_S or step >= self.params.steps:
+        if now - self.told_s >= TELL_EVERY_S or step >= self.request.steps:
             self.told_s = now
             self.report(StepDone(job=self.job, progress=self.progress))
         every = self.params.preview_every
@@ -282,8 +294,8 @@ class _Work:
     def _eta(self, step: int, speed: float) -> float | None:
         if speed <= 0:
             return None
-        batches = -(-(self.params.images - self.done) // self.request.batch_size)
-        return (batches * self.params.steps - step) / speed
+        batches = -(-(self.images - self.done) // self.request.batch_size)
+        return (batches * self.request.steps - step) / speed
 
     def _preview(self, step: int, denoised_BCHW: Tensor) -> None:
         from sdtui.diffusion.preview import contact_sheet
@@ -312,9 +324,8 @@ class _Work:
 
     def save(self, image: Image, seed: int) -> None:
         model = (self.model.name, self.hashing.short(self.cancelled.is_set))
-        drawn = self.params.model_copy(
-            update={name: getattr(self.request, name) for name in prompts.PROMPTS}
-        )
+        whole = ("seed", "batch_size", "batch_count")
+        drawn = self.request.model_copy(update={name: getattr(self.params, name) for name in whole})
         text = describe.infotext(drawn, model, seed, self._vae(), self._lora_hashes())
         facts = describe.facts(drawn, model, seed, self.done, image)
         try:
@@ -338,7 +349,7 @@ class _Work:
                 ),
             )
         )
-        if self.done == self.params.images:
+        if self.done == self.images:
             Path(self.places.previews / f"{self.job}.png").unlink(missing_ok=True)
 
 

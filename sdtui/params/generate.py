@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Params, param
-from .names import Emphasis, PromptRules, RandomSource, Sampler, Schedule
+from .names import Emphasis, PromptList, PromptRules, RandomSource, Sampler, Schedule
 
 MAX_SEED = 2**32 - 1
 PICTURE, SAMPLING, MANY, FILES, EXACT = "Picture", "Sampling", "How many", "Files", "Exactness"
@@ -72,6 +72,11 @@ class GenerateParams(Params):
     batch_count: int = param(
         1, label="Batch count", group=MANY, minimum=1, maximum=1000, big_step=10,
         help="Batches made one after another; needs no more memory.",
+    )
+    prompt_list: PromptList = param(
+        "One prompt", label="Prompt list", group=MANY, folded=True,
+        help="Several prompts in one text: lines, every {a|b}, a matrix a|b|c, Easy Diffusion's "
+        "{a,b}; each gets the same seeds.",
     )
     clip_skip: int = param(
         1, label="Clip skip", group=EXACT, minimum=1, maximum=12, infotext="Clip skip", folded=True,

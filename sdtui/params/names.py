@@ -49,6 +49,8 @@ RandomSource = Literal["NV", "CPU", "GPU"]
 
 Emphasis = Literal["Original", "No norm", "Ignore", "None"]
 
+PromptList = Literal["One prompt", "One a line", "Every choice", "Matrix", "Easy Diffusion"]
+
 PromptRules = Literal["Current", "A1111", "A1111 before 1.6"]
 
 SAMPLERS: tuple[str, ...] = get_args(Sampler)

@@ -47,12 +47,12 @@ def test_a_job_gets_a_seed_and_loses_its_comments() -> None:
 
 def test_a_prompt_without_choices_is_one_request(places: Places) -> None:
     params = _params(prompt="[a|b] {x} 100%", batch_size=2, batch_count=3)
-    assert prompts.chosen(params, places) == [params]
+    assert prompts.chosen(params, places, print) == [params]
 
 
 def test_choices_follow_from_each_pictures_seed(places: Places) -> None:
     params = _params(prompt="__color__ {a|b|c}", negative_prompt="{d|e}", batch_count=12)
-    requests = prompts.chosen(params, places)
+    requests = prompts.chosen(params, places, print)
     assert sum(request.images for request in requests) == 12
     drawn = [
         (request.seed + i, request.prompt, request.negative_prompt)
@@ -63,15 +63,17 @@ def test_choices_follow_from_each_pictures_seed(places: Places) -> None:
     assert len({prompt for _, prompt, _ in drawn}) > 3
     for seed, prompt, negative in drawn:
         (alone,) = prompts.chosen(
-            params.model_copy(update={"seed": seed, "batch_count": 1}), places
+            params.model_copy(update={"seed": seed, "batch_count": 1}), places, print
         )
         assert (alone.prompt, alone.negative_prompt) == (prompt, negative)
 
 
 def test_equal_prompts_stay_in_one_batch(places: Places) -> None:
-    (request,) = prompts.chosen(_params(prompt="{a|a}", batch_size=2, batch_count=2), places)
+    (request,) = prompts.chosen(_params(prompt="{a|a}", batch_size=2, batch_count=2), places, print)
     assert (request.prompt, request.batch_size, request.batch_count) == ("a", 2, 2)
-    requests = prompts.chosen(_params(prompt="{a|b}", batch_size=4, seed=MAX_SEED - 1), places)
+    requests = prompts.chosen(
+        _params(prompt="{a|b}", batch_size=4, seed=MAX_SEED - 1), places, print
+    )
     assert sum(request.images for request in requests) == 4
     assert all(0 <= request.seed <= MAX_SEED for request in requests)
 
@@ -79,7 +81,7 @@ def test_equal_prompts_stay_in_one_batch(places: Places) -> None:
 @pytest.mark.parametrize("prompt", ["__colour__", "${q}", "{a|" * 50 + "}" * 50])
 def test_choices_that_cannot_be_made_stop_the_job(places: Places, prompt: str) -> None:
     with pytest.raises(JobError) as caught:
-        prompts.chosen(_params(prompt=prompt), places)
+        prompts.chosen(_params(prompt=prompt), places, print)
     assert caught.value.info.what == "The choices in the prompt cannot be made"
     assert caught.value.info.code == "usage"
 
@@ -175,3 +177,53 @@ def test_embeddings_that_cannot_be_used(tmp_path: Path, model: Model) -> None:
             fit("e", {"emb_params": tensor}, model)
     with pytest.raises(EmbeddingError, match="another family"):
         fit("e", {"clip_l": torch.ones(1, 768), "clip_g": torch.ones(1, 1280)}, model)
+
+
+def _texts(places: Places, **values: object) -> list[str]:
+    return [one.prompt for one in prompts.chosen(_params(**values), places, print)]
+
+
+def test_a_prompt_that_stands_for_several(places: Places) -> None:
+    lines = "a cat\n\n{a|a} dog"
+    assert _texts(places, prompt=lines, prompt_list="One a line") == ["a cat", "a dog"]
+    assert _texts(places, prompt="__color__ {x|y}", prompt_list="Every choice") == [
+        "red x", "red y", "blue x", "blue y", "green x", "green y",
+    ]  # fmt: skip
+    assert _texts(places, prompt="a|b", prompt_list="Matrix") == ["a", "a, b"]
+    assert _texts(places, prompt="{a,b} | c\nd", prompt_list="Easy Diffusion") == [
+        "a", "a, c", "b", "b, c", "d",
+    ]  # fmt: skip
+    many = prompts.chosen(_params(prompt="a|b", prompt_list="Matrix", batch_count=3), places, print)
+    assert [(one.seed, one.images) for one in many] == [(5, 3), (5, 3)]
+    assert _texts(places, prompt="", prompt_list="One a line") == [""]
+
+
+def test_lines_with_settings(places: Places) -> None:
+    told: list[str] = []
+    text = '--prompt "a dog" --steps 7 --width 64 --tiling true\n--prompt b --seed -1'
+    params = _params(prompt=text, prompt_list="One a line", negative_prompt="n")
+    first, second = prompts.chosen(params, places, told.append)
+    assert (first.prompt, first.steps, first.width, first.seed) == ("a dog", 7, 64, 5)
+    assert first.negative_prompt == "n" and second.steps == params.steps and second.seed >= 0
+    assert told == ["--tiling in the list of prompts means nothing here"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--steps many", "--steps needs a number"),
+        ("--prompt a --width 65", "65"),
+        ("--prompt a --sd_model other", "one checkpoint"),
+        ("--bogus 1", "no option --bogus"),
+    ],
+)
+def test_a_line_that_cannot_be_used_stops_the_job(places: Places, line: str, said: str) -> None:
+    with pytest.raises(JobError, match=said) as caught:
+        prompts.chosen(_params(prompt=line, prompt_list="One a line"), places, print)
+    assert caught.value.info.what == "A line of the prompts cannot be used"
+
+
+def test_too_many_prompts_stop_the_job(places: Places) -> None:
+    for how, text in (("Matrix", "a" + "|b" * 20), ("Every choice", "{a|b}" * 20)):
+        with pytest.raises(JobError, match="more than 5000 prompts"):
+            prompts.chosen(_params(prompt=text, prompt_list=how), places, print)
