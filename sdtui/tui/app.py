@@ -30,6 +30,7 @@ from .pictures.abilities import Abilities
 from .pictures.painter import Painter
 from .screens.generate import GenerateScreen
 from .screens.queue import QueueScreen
+from .screens.workspace import Workspace
 from .state import PICTURES_KEPT, AppState, Known
 from .themes import DARK, LIGHT, THEMES
 
@@ -128,9 +129,10 @@ class SdtuiApp(actions.Actions, KeysInOrder):
     # ------------------------------------------------------------ what the link tells
 
     def _changed(self) -> None:
-        if self.is_running and self.screen_stack:
-            for screen in self.screen_stack:
-                screen.post_message(StateChanged())
+        # Only the screen on top: one below would paint everything again at each message it gets.
+        # It tells itself when the dialog over it closes.
+        if self.is_running and self.screen_stack and isinstance(self.screen, Workspace):
+            self.screen.post_message(StateChanged())
 
     def _notice(self, notice: p.Notice) -> None:
         severity = {"info": "information", "warning": "warning", "error": "error"}[notice.level]

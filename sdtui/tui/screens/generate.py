@@ -7,7 +7,8 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.events import DescendantFocus
+from textual.events import DescendantBlur, DescendantFocus
+from textual.widget import Widget
 from textual.widgets import TextArea
 
 from sdtui.params.layers import Settings
@@ -27,6 +28,7 @@ from sdtui.tui.widgets.filmstrip import Filmstrip
 from sdtui.tui.widgets.form import ParamForm
 from sdtui.tui.widgets.prompt import PromptEditor
 from sdtui.tui.widgets.status import JobRow, QueueRow
+from sdtui.tui.widgets.title import Title
 
 from .workspace import Workspace
 
@@ -47,16 +49,18 @@ class GenerateScreen(Workspace):
         settings = self.sdtui.settings
         with Horizontal(id="body"):
             with Vertical(id="left"):
+                yield Title("Prompt", of="prompt")
+                yield PromptEditor(settings.value("prompt"), placeholder=EXAMPLE, id="prompt")
+                yield Title("Negative prompt", of="negative_prompt")
                 yield PromptEditor(
-                    settings.value("prompt"), title="Prompt", placeholder=EXAMPLE, id="prompt"
-                )
-                yield PromptEditor(
-                    settings.value("negative_prompt"), title="Negative prompt",
-                    placeholder="What it should not show", id="negative_prompt",
+                    settings.value("negative_prompt"), placeholder="What it should not show",
+                    id="negative_prompt",
                 )  # fmt: skip
+                yield Title("Parameters", of="rows")
                 yield ParamForm(
                     settings, self.sdtui.choices, unfolded=self.sdtui.session.unfolded, id="form"
                 )
+                yield Title("", of="help")
                 yield FieldHelp(id="help")
             with Vertical(id="right"):
                 yield Picture(id="picture", empty="Write a prompt, then ctrl+j makes the picture.")
@@ -67,8 +71,6 @@ class GenerateScreen(Workspace):
 
     def on_mount(self) -> None:
         self.query_one("#prompt").focus()
-        form = self.query_one(ParamForm)
-        form.border_title = "Parameters"
 
     # ------------------------------------------------------------ the picture
 
@@ -139,7 +141,15 @@ class GenerateScreen(Workspace):
         else:
             self.query_one(ParamForm).go_to(name, problem)
 
+    def _light(self, widget: Widget, lit: bool) -> None:
+        for title in self.query(f"#title-{widget.id}").results(Title):
+            title.light(lit)
+
+    def on_descendant_blur(self, event: DescendantBlur) -> None:
+        self._light(event.widget, False)
+
     def on_descendant_focus(self, event: DescendantFocus) -> None:
+        self._light(event.widget, True)
         if isinstance(event.widget, PromptEditor):
             self._explain(event.widget.id or "")
 

@@ -65,6 +65,3 @@ class Caption(Line, can_focus=True):
 
     def action_newest(self) -> None:
         self.choose(None)
-
-    def on_focus(self) -> None:
-        self.refresh()

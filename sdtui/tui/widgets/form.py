@@ -23,6 +23,7 @@ from sdtui.params.layers import DEFAULT, EDIT, Settings
 from sdtui.tui.messages import FieldChosen, FormUnfolded, ValueEdited, ValueReset
 
 from .line import LineWidget, Part
+from .title import QuietFocus
 from .values import origin, parsed, range_of, shown, stepped
 
 Choices = Callable[[str], list[str]]
@@ -32,7 +33,7 @@ PRESET_MARK = ("▪", "dim")
 LABEL_WIDTH = 15
 
 
-class Rows(LineWidget, ScrollView, can_focus=True):
+class Rows(QuietFocus, LineWidget, ScrollView, can_focus=True):
     """The rows themselves."""
 
     DEFAULT_CSS = """
@@ -154,12 +155,10 @@ class Rows(LineWidget, ScrollView, can_focus=True):
         if self.is_mounted:
             self.post_message(FieldChosen(name, problem))
 
-    def on_focus(self) -> None:
+    def focus_changed(self) -> None:
         self._repaint(self.cursor)
-        self._tell_field()
-
-    def on_blur(self) -> None:
-        self._repaint(self.cursor)
+        if self.has_focus:
+            self._tell_field()
 
     def _to_cursor(self) -> None:
         self.scroll_to_region(

@@ -42,12 +42,11 @@ class PromptEditor(TextArea):
             "of a picture here to take them over. Esc leaves the editor."
         )
 
-    def __init__(self, text: str, *, title: str, placeholder: str, id: str) -> None:
+    def __init__(self, text: str, *, placeholder: str, id: str) -> None:
         super().__init__(
             cleaned(text), id=id, soft_wrap=True, tab_behavior="focus", placeholder=placeholder,
             show_line_numbers=False, highlight_cursor_line=False, compact=True,
         )  # fmt: skip
-        self.border_title = title
 
     async def _on_paste(self, event: events.Paste) -> None:
         if is_settings(event.text):
