@@ -24,7 +24,8 @@ FONTS = [Path("/usr/share/fonts/truetype/dejavu") / f"DejaVuSansMono{kind}.ttf" 
 BACKGROUND, FOREGROUND = (12, 12, 14), (220, 220, 220)
 BASIC = [(0, 0, 0), (205, 49, 49), (13, 188, 121), (229, 229, 16), (36, 114, 200), (188, 63, 188),
          (17, 168, 205), (229, 229, 229), (102, 102, 102), (241, 76, 76), (35, 209, 139),
-         (245, 245, 67), (59, 142, 234), (214, 112, 214), (41, 184, 219), (255, 255, 255)]  # fmt: skip
+         (245, 245, 67), (59, 142, 234), (214, 112, 214), (41, 184, 219),
+         (255, 255, 255)]  # fmt: skip
 Colour = tuple[int, int, int]
 
 
@@ -35,9 +36,9 @@ class Terminal:
         self, argv: list[str], columns: int = 120, rows: int = 36, env: dict[str, str] | None = None
     ) -> None:
         self.socket = f"sdtui-{uuid.uuid4().hex[:10]}"
-        variables = {"COLORTERM": "truecolor", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", **(env or {})}
-        command = " ".join([f"{k}={shlex.quote(v)}" for k, v in variables.items()]
-                           + [shlex.join(argv), ";", "echo", "[ended $?]", ";", "exec", "sh"])  # fmt: skip
+        usual = {"COLORTERM": "truecolor", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
+        variables = [f"{k}={shlex.quote(v)}" for k, v in {**usual, **(env or {})}.items()]
+        command = " ".join([*variables, shlex.join(argv), "; echo [ended $?]; exec sh"])
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows),
                   command)  # fmt: skip
         self.tmux("set-option", "-g", "status", "off")
@@ -118,7 +119,9 @@ class _Pen:
                 setattr(self, {23: "italic", 24: "underline", 27: "reverse"}[code], False)
             elif code in (38, 48):
                 kind = codes.pop(0)
-                colour = _palette(codes.pop(0)) if kind == 5 else tuple(codes.pop(0) for _ in range(3))
+                length = 1 if kind == 5 else 3
+                colour = _palette(codes[0]) if kind == 5 else tuple(codes[:3])
+                del codes[:length]
                 setattr(self, "fg" if code == 38 else "bg", colour)
             elif 30 <= code <= 37 or 90 <= code <= 97:
                 self.fg = BASIC[code - 30 if code < 90 else code - 82]
