@@ -7,7 +7,7 @@ each text that its schedule goes through.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -70,6 +70,7 @@ class Conditioning:
 def condition(
     model: Model, prompt: str, options: TextOptions, calls: int, *,
     hires_calls: int | None = None, negative: bool = False, old_timelines: bool = False,
+    check: Callable[[], None] = lambda: None,
 ) -> Conditioning:  # fmt: skip
     """Read and encode a prompt.
 
@@ -78,6 +79,7 @@ def condition(
         hires_calls: model calls of the hires pass, if this is for that.
         negative: AND is text in it; an empty one is all zeros for SDXL.
         old_timelines: schedules as before A1111 1.6.
+        check: called now and then; may raise.
     """
     compat = options.compat
     composed = [(prompt, 1.0)] if negative else prompt_schedule.compose(prompt, compat)
@@ -88,7 +90,7 @@ def condition(
         )
         used = Counter(text for _, text in entries)
         unique = list(used)
-        encoded = encode(model, unique, options, list(used.values()))
+        encoded = encode(model, unique, options, list(used.values()), check)
         if negative and model.family in LARGE and unique == [""]:
             encoded = _zeros_like(encoded)
         variants = tuple(unique.index(text) for _, text in entries)

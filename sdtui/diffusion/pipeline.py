@@ -82,7 +82,7 @@ def generate(
         params.clip_skip, params.emphasis, embeddings=embeddings or {},
         compat=prompt_rules.compat_of(params.prompt_rules),
     )  # fmt: skip
-    prompt, negative = _conditioning(model, params, options)
+    prompt, negative = _conditioning(model, params, options, hooks.check)
     timings.text_s = time.perf_counter() - started
 
     sampler = samplers.get(params.sampler)
@@ -111,15 +111,16 @@ def generate(
 
 
 def _conditioning(
-    model: Model, params: GenerateParams, options: TextOptions
+    model: Model, params: GenerateParams, options: TextOptions, check: Callable[[], None]
 ) -> tuple[Conditioning, Conditioning]:
     """What the prompt, without its tags, and the negative prompt say, call after call."""
     calls = params.steps * SAMPLER_TRAITS[params.sampler].calls_per_step
     old = prompt_rules.has_old_timelines(params.prompt_rules)
     prompt, _ = extra_networks.parse(params.prompt)
+    common = {"old_timelines": old, "check": check}
     return (
-        condition(model, prompt, options, calls, old_timelines=old),
-        condition(model, params.negative_prompt, options, calls, negative=True, old_timelines=old),
+        condition(model, prompt, options, calls, **common),
+        condition(model, params.negative_prompt, options, calls, negative=True, **common),
     )
 
 

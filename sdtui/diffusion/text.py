@@ -7,7 +7,7 @@ one layer of both is read, joined along the channels, and the large one gives a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +22,8 @@ from sdtui.params.names import Emphasis
 
 from .load import Model
 
+AT_ONCE = 16
+"""So many chunks go through a text encoder together."""
 LARGE = ("sdxl", "refiner")
 """Families whose encoders are read at the last but one layer, and pooled."""
 
@@ -52,21 +54,23 @@ class Encoded:
 
 @torch.inference_mode()
 def encode(
-    model: Model, texts: Sequence[str], options: TextOptions, counts: Sequence[int] | None = None
-) -> Encoded:
+    model: Model, texts: Sequence[str], options: TextOptions, counts: Sequence[int] | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Encoded:  # fmt: skip
     """Plain prompts as contexts; shorter ones are filled up with empty chunks.
 
     The texts are the variants of one prompt: with emphasis "Original" they share one mean.
-    `counts` says in which proportion they are used.
+    `counts` says in which proportion they are used; `check` is called now and then and may raise.
     """
     prompts = [_chunks(model, text, options) for text in texts]
     counts_N = torch.tensor(counts or [1] * len(texts), device=model.device)
     contexts, pooled = [], None
-    for number, encoder in enumerate(model.text_encoders):
+    for number in range(len(model.text_encoders)):
         columns = []
         for i in range(max(len(chunks) for chunks in prompts)):
+            check()
             column = [chunks[i] if i < len(chunks) else Chunk() for chunks in prompts]
-            z, whole = _encode_chunks(model, number, encoder, column, options, counts_N)
+            z, whole = _encode_chunks(model, number, column, options, counts_N)
             columns.append(z)
             pooled = whole if i == 0 and whole is not None else pooled
         contexts.append(torch.cat(columns, dim=1))
@@ -95,9 +99,8 @@ def _chunks(model: Model, text: str, options: TextOptions) -> list[Chunk]:
 
 
 def _encode_chunks(
-    model: Model, number: int, encoder: Any, chunks: Sequence[Chunk], options: TextOptions,
-    counts_N: Tensor,
-) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    model: Model, number: int, chunks: Sequence[Chunk], options: TextOptions, counts_N: Tensor
+) -> tuple[Tensor, Tensor | None]:
     """One chunk of each prompt by encoder `number`: ((N, 77, width), pooled (N, width) or None)."""
     tokenizer = model.tokenizers[number]
     padded = [
@@ -106,11 +109,18 @@ def _encode_chunks(
     ]
     ids = torch.tensor([ids for ids, _ in padded], device=model.device)
     multipliers = torch.tensor([weights for _, weights in padded], device=model.device)
-    with _embeddings_in_place(encoder, number, chunks, options.embeddings):
-        output = encoder(ids, output_hidden_states=True)
-    hidden = _layer(encoder, output, model.family, options.clip_skip)
+    encoder = model.text_encoders[number]
+    layers, pooled = [], []
+    for start in range(0, len(chunks), AT_ONCE):
+        rows = slice(start, start + AT_ONCE)
+        with _embeddings_in_place(encoder, number, chunks[rows], options.embeddings):
+            output = encoder(ids[rows], output_hidden_states=True)
+        layers.append(_layer(encoder, output, model.family, options.clip_skip))
+        pooled.append(getattr(output, "text_embeds", None))
+    hidden = torch.cat(layers)
     weighted = emphasise(hidden.float(), multipliers, options.emphasis, counts_N)
-    return weighted.to(hidden.dtype), getattr(output, "text_embeds", None)
+    whole = [one for one in pooled if one is not None]
+    return weighted.to(hidden.dtype), torch.cat(whole) if whole else None
 
 
 def _layer(encoder: Any, output: Any, family: str, clip_skip: int) -> Tensor:

@@ -12,7 +12,7 @@ from sdtui import demo
 from sdtui.diffusion.conditioning import Conditioning, condition
 from sdtui.diffusion.denoiser import Denoiser
 from sdtui.diffusion.load import Model, load_model
-from sdtui.diffusion.text import TextOptions, emphasise, encode, tokenize
+from sdtui.diffusion.text import AT_ONCE, TextOptions, emphasise, encode, tokenize
 
 PLAIN = TextOptions()
 LONG = ", ".join(["1girl, blue hair"] * 30)
@@ -195,3 +195,19 @@ def test_the_originals_rules_for_old_pictures(model: Model) -> None:
     assert _same(rows[0], rows[1]) and not _same(rows[1], rows[2])
     broken = "(1girl:1.2.3)"
     assert _same(_asked(model, broken)[0], _context(model, broken))
+
+
+def test_many_variants_are_encoded_in_groups_and_may_be_cancelled(model: Model) -> None:
+    texts = [f"1girl, {'smile ' * i}" for i in range(AT_ONCE + 3)]
+    together = encode(model, texts, PLAIN).context_NTC
+    for i in (0, AT_ONCE - 1, AT_ONCE, AT_ONCE + 2):
+        assert torch.allclose(together[i : i + 1], _context(model, texts[i]), atol=1e-5)
+
+    class Cancelled(Exception):
+        pass
+
+    def check() -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        condition(model, "1girl", PLAIN, 4, check=check)

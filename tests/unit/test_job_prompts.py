@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,13 @@ from safetensors.torch import save_file
 
 from sdtui import demo
 from sdtui.backend import prompts
+from sdtui.backend import protocol as p
+from sdtui.backend.local import run_local
 from sdtui.backend.runner import JobError
 from sdtui.diffusion.embeddings import EmbeddingError, fit, load_embedding, names_in
 from sdtui.diffusion.load import Model, load_model
+from sdtui.formats.infotext import parse
+from sdtui.formats.infotext_apply import to_values
 from sdtui.library.places import Places, find_places
 from sdtui.params.generate import MAX_SEED, GenerateParams
 
@@ -227,3 +232,22 @@ def test_too_many_prompts_stop_the_job(places: Places) -> None:
     for how, text in (("Matrix", "a" + "|b" * 20), ("Every choice", "{a|b}" * 20)):
         with pytest.raises(JobError, match="more than 5000 prompts"):
             prompts.chosen(_params(prompt=text, prompt_list=how), places, print)
+
+
+def test_a_job_of_several_prompts(home: Path) -> None:
+    events: list[p.Event] = []
+    lines = "{smile|happy} # a remark\n--prompt 1girl --steps 3"
+    params = GenerateParams(
+        prompt=lines, prompt_list="One a line", width=64, height=64, steps=2, seed=1, batch_count=2
+    )
+    job = run_local(find_places(home), params.model_dump(), events.append, threading.Event())
+    assert job.state == "done"
+    texts = [event.image.infotext for event in events if isinstance(event, p.ImageSaved)]
+    values = [to_values(parse(text)).values for text in texts]
+    assert [one["seed"] for one in values] == [1, 2, 1, 2]
+    assert [one["steps"] for one in values] == [2, 2, 3, 3]
+    assert {str(one["prompt"]) for one in values[:2]} <= {"smile", "happy"}
+    assert [one["prompt"] for one in values[2:]] == ["1girl", "1girl"]
+    progress = [event.progress for event in events if isinstance(event, p.StepDone)]
+    sampling = [one for one in progress if one.phase == "sampling"]
+    assert {(one.steps, one.images) for one in sampling} == {(2, 4), (3, 4)}
