@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +76,11 @@ def row(model: Any, kind: str, files: list[Path]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def rows(model: Any, make: Callable[[Path, str, int], Path], folder: Path) -> list[tuple[str, ...]]:
+def rows(
+    model: Any, kinds: Sequence[str], make: Callable[[Path, str, int], Path], folder: Path
+) -> list[tuple[str, ...]]:
     found = []
-    for kind in KINDS:
+    for kind in kinds:
         files = [make(folder / f"{kind}{seed}.safetensors", kind, seed) for seed in (1, 2)]
         found.append(row(model, kind, files))
         for file in files:
@@ -90,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="also an SD 1.5 of full size")
     parser.add_argument("--rank", type=int, default=32)
+    parser.add_argument("--kind", action="append", choices=KINDS, help="only this kind of LoRA")
     parser.add_argument("--tmp", type=Path, help="folder for the files")
     asked = parser.parse_args()
 
@@ -99,12 +102,14 @@ def main() -> None:
     from sdtui.diffusion.load import load_model
 
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    kinds = asked.kind or KINDS
     found: list[tuple[str, ...]] = []
     with tempfile.TemporaryDirectory(dir=asked.tmp) as name:
         folder = Path(name)
         model = load_model("demo", demo.model_dir(), "demo", device, lambda part: None)
         found += rows(
             model,
+            kinds,
             lambda path, kind, seed: make_model.lora_for_folder(
                 path, demo.model_dir(), algorithm=kind, seed=seed
             ),
@@ -116,6 +121,7 @@ def main() -> None:
             model = load_model("sd15", path, "sd15", device, lambda part: None, dtype=half)
             found += rows(
                 model,
+                kinds,
                 lambda path, kind, seed: make_model.lora(
                     path, "sd15", algorithm=kind, rank=asked.rank, seed=seed
                 ),

@@ -90,7 +90,7 @@ def _lora(tensors: Tensors, scale: float | None, dyn: int | None) -> Tensor:
     factor = _scale(tensors, rank) if scale is None else scale
     if "mid" in tensors:
         return _tucker(tensors["mid"], up.T, down) * factor
-    return up[:, :dyn] @ down[:dyn] * factor
+    return (up[:, :dyn] * factor) @ down[:dyn]
 
 
 def _loha(tensors: Tensors) -> Tensor:

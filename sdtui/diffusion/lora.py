@@ -125,8 +125,8 @@ class LoraPatcher:
                 ) from error
             for kind, one in added.items():
                 if one is not None:
-                    before = fresh[kind] if kind in fresh else getattr(module, kind).data.float()
-                    fresh[kind] = before.add(one, alpha=strength)
+                    before = fresh[kind] if kind in fresh else getattr(module, kind).data
+                    fresh[kind] = before.add(one, alpha=strength)  # half + float32 is float32
         for kind, tensor in fresh.items():
             parameter = getattr(module, kind)
             if (target, kind) not in self._own:
