@@ -20,7 +20,7 @@ BREAK_WEIGHT = -1.0
 MAX_DEPTH = 200
 
 _CLOSING_WEIGHT = r":\s*(?P<weight>[+-]?[.\d]+)\s*\)"
-_TOKEN = re.compile(
+TOKEN = re.compile(
     rf"""
     \\[()\[\]\\]                        # an escaped bracket or backslash
     | \\                                # a lone backslash, dropped
@@ -44,7 +44,7 @@ def _number(text: str) -> float | None:
 def broken_weight(prompt: str) -> str | None:
     """The first weight in `prompt` that is no number (1.2.3), or None."""
     opened = 0
-    for match in _TOKEN.finditer(prompt):
+    for match in TOKEN.finditer(prompt):
         if match[0] == "(":
             opened += 1
         elif opened and (match[0] == ")" or match["weight"] is not None):
@@ -56,7 +56,7 @@ def broken_weight(prompt: str) -> str | None:
 
 def _too_deep(prompt: str) -> bool:
     depth = {"(": 0, "[": 0}
-    for match in _TOKEN.finditer(prompt):
+    for match in TOKEN.finditer(prompt):
         token = match[0]
         if token in depth:
             depth[token] += 1
@@ -151,7 +151,7 @@ def parse_attention(prompt: str, compat: Compat = "sdtui") -> list[tuple[str, fl
     ours = compat == "sdtui"
     parts = _Parts()
     opened: dict[str, list[int]] = {"(": [], "[": []}
-    for match in _TOKEN.finditer(prompt):
+    for match in TOKEN.finditer(prompt):
         token, weight = match[0], match["weight"]
         if token.startswith("\\"):
             parts.add(token[1:])
