@@ -89,6 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
         "kind", nargs="?",
         choices=("checkpoint", "lora", "vae", "embedding", "upscaler", "text-encoder"),
     )  # fmt: skip
+    one.add_argument("--hashes", action="store_true", help="with hashes as Civitai shows them")
     one.add_argument("--json", action="store_true")
     one = add("trust", "Allow a model file in pickle format (.ckpt, .pt …) to be read.")
     one.add_argument("files", nargs="+", metavar="FILE")

@@ -83,6 +83,11 @@ class ModelFile:
     problem: str = ""
     """Why it cannot be used, as a sentence."""
 
+    @property
+    def said(self) -> str:
+        """What it is, in words."""
+        return self.kind.said
+
 
 def models(places: Places, kind: str) -> list[ModelFile]:
     """The models of a kind (lora, vae, embedding, upscaler, text encoder) by name.
