@@ -9,6 +9,7 @@ from typing import Any
 
 from sdtui.formats.header import HeaderError
 from sdtui.library import catalog, hashes
+from sdtui.library.model_files import ModelFile
 from sdtui.library.places import Places, find_places
 from sdtui.library.trust import trust
 
@@ -36,11 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _listed(places: Places, kind: str) -> list[catalog.Checkpoint] | list[catalog.ModelFile]:
+def _listed(places: Places, kind: str) -> list[catalog.Checkpoint] | list[ModelFile]:
     return catalog.checkpoints(places) if kind == "checkpoint" else catalog.models(places, kind)
 
 
-def _row(kind: str, one: catalog.Checkpoint | catalog.ModelFile) -> dict[str, Any]:
+def _row(kind: str, one: catalog.Checkpoint | ModelFile) -> dict[str, Any]:
     return {
         "name": one.name, "kind": kind, "is": one.said, "path": str(one.path),
         "base": one.family if isinstance(one, catalog.Checkpoint) else one.kind.base,

@@ -8,27 +8,29 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sdtui import demo
-from sdtui.formats.header import HeaderError
-from sdtui.formats.model_kind import BASE_WORDS, UNKNOWN, ModelKind, what_is
+from sdtui.formats.model_kind import BASE_WORDS, UNKNOWN, ModelKind
 from sdtui.params.base import ParamError, build, nearest
 from sdtui.params.generate import GenerateParams
 from sdtui.params.layers import Layer
 
 from . import model_folders
+from .model_files import (
+    CatalogError,
+    bare,
+    described,
+    find_model,
+    models,
+    named,
+    not_allowed,
+)
 from .places import Places
 from .strict_yaml import YamlError, read_mapping
-from .trust import is_trusted
 
-FOLDER_WORDS = {"lora": "loras", "vae": "VAE", "embedding": "embeddings",
-                "upscaler": "upscale_models", "text encoder": "text_encoders"}  # fmt: skip
 AUTOMATIC, OWN = "Automatic", "None"
 """Choices of a VAE that are no file (A1111's words)."""
 TITLE_HASH = re.compile(r"\s*\[[0-9a-f]{8,64}\]$")
@@ -38,10 +40,6 @@ NATIVE_SIZE = {"sd15": 512, "sd2": 768, "sdxl": 1024}
 SETTINGS_FILE = "sdtui.yaml"
 NOT_OF_A_MODEL = ("prompt", "checkpoint", "seed", "folder_pattern", "filename_pattern")
 """Parameters that are a person's choice and never a model's."""
-
-
-class CatalogError(ValueError):
-    """A checkpoint that cannot be used as it is; the message says why and what to do."""
 
 
 class UnknownCheckpoint(CatalogError):
@@ -72,80 +70,9 @@ class Checkpoint:
         return self.kind.said
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """A file of any kind, as it is offered."""
-
-    name: str
-    """Unique among its kind: the file's name without ending, or with its sub-folder."""
-    path: Path
-    kind: ModelKind
-    problem: str = ""
-    """Why it cannot be used, as a sentence."""
-
-    @property
-    def said(self) -> str:
-        """What it is, in words."""
-        return self.kind.said
-
-
-def models(places: Places, kind: str) -> list[ModelFile]:
-    """The models of a kind (lora, vae, embedding, upscaler, text encoder) by name.
-
-    What lies in the folder of the kind, and loose files of that kind in models/. A file that turns
-    out to be something else is listed with a `problem`. Raises ConfigError.
-    """
-    placed = model_folders.search(places, kind)
-    loose = [one for one in model_folders.loose(places) if _described(one.path)[0].kind == kind]
-    found = []
-    for name, one in _named([*placed, *loose]).items():
-        what, problem = _described(one.path)
-        problem = problem or _not_allowed(places, one.path, what)
-        if not problem and what.kind != kind and not (kind == "vae" and "vae" in what.parts):
-            problem = f"{one.path.name} is not a {kind}: {what.said}"
-        found.append(ModelFile(name, one.path, what, problem))
-    return sorted(found, key=lambda file: file.name.casefold())
-
-
-def find_model(places: Places, kind: str, name: str) -> ModelFile:
-    """The model of `kind` called `name`. Raises CatalogError, which names the nearest."""
-    known = {file.name: file for file in models(places, kind)}
-    found = known.get(_bare(name)) or _by_stem(known, name)
-    if found is None:
-        like = nearest(name, tuple(known))
-        folder = places.models / FOLDER_WORDS.get(kind, kind)
-        hint = f"did you mean “{like}”?" if like else f"put its file into {folder}"
-        raise CatalogError(f"there is no {kind.replace('vae', 'VAE')} “{name}”; {hint}")
-    if found.problem:
-        raise CatalogError(found.problem)
-    return found
-
-
-def _by_stem(known: dict[str, ModelFile], name: str) -> ModelFile | None:
-    """By the file's name alone, where that is not the name it is listed under."""
-    return next((file for file in known.values() if file.path.stem == _bare(name)), None)
-
-
-def _bare(name: str) -> str:
-    path = Path(name)
-    return name.removesuffix(path.suffix) if path.suffix in model_folders.SUFFIXES else name
-
-
-def _named(found: Iterable[model_folders.Found]) -> dict[str, model_folders.Found]:
-    """By name; files of the same name in several places are told apart by their sub-folder."""
-    named: dict[str, model_folders.Found] = {}
-    for one in found:
-        for name in (one.name, one.shown, str(one.path)):
-            if name not in named:
-                named[name] = one
-                break
-    return named
-
-
 def checkpoints(places: Places) -> list[Checkpoint]:
     """The demo model first, then the person's own by name. Raises ConfigError."""
-    named = _checkpoint_files(places)
-    own = [_checkpoint(places, name, one) for name, one in named.items()]
+    own = [_checkpoint(places, name, one) for name, one in _checkpoint_files(places).items()]
     kept = sorted((one for one in own if one is not None), key=lambda one: one.name.casefold())
     return [*_demo(), *kept]
 
@@ -155,17 +82,17 @@ def find(places: Places, name: str) -> Checkpoint:
 
     Raises UnknownCheckpoint, ConfigError.
     """
-    wanted = _bare(TITLE_HASH.sub("", name).strip())
+    wanted = bare(TITLE_HASH.sub("", name).strip())
     if wanted == "demo" and (demo_model := _demo()):
         return demo_model[0]
-    named = _checkpoint_files(places)
-    found = named.get(wanted)
+    files = _checkpoint_files(places)
+    found = files.get(wanted)
     if found is None:
-        found = next((one for one in named.values() if wanted in (one.shown, one.name)), None)
+        found = next((one for one in files.values() if wanted in (one.shown, one.name)), None)
     entry = _checkpoint(places, wanted, found) if found is not None else None
     if entry is not None:
         return entry
-    like = nearest(wanted, ("demo", *named))
+    like = nearest(wanted, ("demo", *files))
     hint = f"did you mean “{like}”?" if like else f"put its file into {places.models}/checkpoints"
     raise UnknownCheckpoint(f"there is no checkpoint “{name}”; {hint}")
 
@@ -177,14 +104,14 @@ def _demo() -> list[Checkpoint]:
 
 def _checkpoint_files(places: Places) -> dict[str, model_folders.Found]:
     loose = [one for one in model_folders.loose(places) if _may_draw(one.path)]
-    named = _named([*loose, *model_folders.search(places, "checkpoint")])
+    files = named([*loose, *model_folders.search(places, "checkpoint")])
     # “name.vae.safetensors” belongs to its neighbour.
-    return {key: one for key, one in named.items() if key != "demo" and not key.endswith(".vae")}
+    return {key: one for key, one in files.items() if key != "demo" and not key.endswith(".vae")}
 
 
 def _may_draw(path: Path) -> bool:
     """A loose file is offered as a checkpoint unless it is known to be something else."""
-    return path.is_dir() or _described(path)[0].kind in ("checkpoint", "unknown", "foreign")
+    return path.is_dir() or described(path)[0].kind in ("checkpoint", "unknown", "foreign")
 
 
 def vae_for(places: Places, checkpoint: Checkpoint, choice: str) -> Path | None:
@@ -199,7 +126,7 @@ def vae_for(places: Places, checkpoint: Checkpoint, choice: str) -> Path | None:
         try:
             return find_model(places, "vae", choice).path
         except CatalogError:
-            other = _checkpoint_files(places).get(_bare(choice))
+            other = _checkpoint_files(places).get(bare(choice))
             if other is None:
                 raise
             return other.path
@@ -224,7 +151,7 @@ def text_encoder_for(places: Places, choice: str) -> Path | None:
     try:
         return find_model(places, "text encoder", choice).path
     except CatalogError:
-        other = _checkpoint_files(places).get(_bare(choice))
+        other = _checkpoint_files(places).get(bare(choice))
         if other is None:
             raise
         return other.path
@@ -291,43 +218,14 @@ def _folder(name: str, path: Path, family: str = "") -> Checkpoint | None:
     return Checkpoint(name, path, family or known, size)
 
 
-def _not_allowed(places: Places, path: Path, kind: ModelKind) -> str:
-    """Why a pickle is not read yet; “” for everything else."""
-    if not kind.pickle or is_trusted(places, path):
-        return ""
-    return (
-        f"{path.name} is a pickle, a format that can carry programs. sdtui runs none of them, but "
-        f"asks once: allow this file with `sdtui trust {shlex.quote(str(path))}`"
-    )
-
-
 def _checkpoint(places: Places, name: str, found: model_folders.Found) -> Checkpoint | None:
     """A broken file is listed all the same: choosing it says what is wrong."""
     path = found.path
     if path.is_dir():
         return _folder(name, path)
-    kind, problem = _described(path)
-    problem = problem or _not_allowed(places, path, kind)
+    kind, problem = described(path)
+    problem = problem or not_allowed(places, path, kind)
     if problem or kind.kind != "checkpoint":
         problem = problem or f"{path.name} is not a checkpoint: {kind.said}"
         return Checkpoint(name, path, "unknown", 512, kind, problem)
     return Checkpoint(name, path, kind.base, NATIVE_SIZE.get(kind.base, 512), kind)
-
-
-def _described(path: Path) -> tuple[ModelKind, str]:
-    """(kind, problem) of a file; remembered while it is the same file."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        return UNKNOWN, f"{path}: {error.strerror}"
-    return _read(path, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=10_000)
-def _read(path: Path, _size: int, _mtime_ns: int) -> tuple[ModelKind, str]:
-    try:
-        return what_is(path), ""
-    except HeaderError as error:
-        return UNKNOWN, str(error)
-    except OSError as error:
-        return UNKNOWN, f"{path}: {error.strerror}"

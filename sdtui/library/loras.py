@@ -20,8 +20,8 @@ from sdtui.formats.model_kind import BASE_WORDS
 from sdtui.params.base import nearest
 
 from . import catalog
-from .catalog import CatalogError, ModelFile
 from .hashes import LORA_SHORT, known_data_hash, known_hash
+from .model_files import CatalogError, ModelFile
 from .places import Places
 
 HASH = re.compile(r"[0-9a-f]{8,64}")
