@@ -37,7 +37,7 @@ class KeysInOrder(App[None]):
         if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
             await super().on_event(event)
             return
-        self._keys.append(event)
+        self._keys.extend(_apart(event))
         if not self._key_on_its_way:
             await self._next_key()
 
@@ -82,3 +82,15 @@ class KeysInOrder(App[None]):
         screen = self.screen
         focusable = screen.is_mounted and bool(screen.focus_chain)
         return screen.is_mounted and (screen.focused is not None or not focusable)
+
+
+def _apart(event: events.Key | events.Paste) -> list[events.Key | events.Paste]:
+    """Esc and a character that came in one packet are two keys and not “alt+character”.
+
+    Terminals send both alike; here no key is on alt, and Esc then a letter is common.
+    """
+    if isinstance(event, events.Key) and event.key.startswith("alt+"):
+        character = event.key.removeprefix("alt+")
+        if len(character) == 1:
+            return [events.Key("escape", "\x1b"), events.Key(character, character)]
+    return [event]

@@ -57,7 +57,7 @@ class Presets(Dialog[Preset]):
                 yield Static("\n".join(self._problems), id="broken", markup=False)
             yield Static(
                 keys(("Enter", "apply"), ("1-9", "pick"), ("s", "save present settings"),
-                     ("Esc", "leave all as it is")), classes="keys",
+                     ("Esc", "leave")), classes="keys",
             )  # fmt: skip
 
     def on_mount(self) -> None:

@@ -79,7 +79,14 @@ class GenerateScreen(Workspace):
         state = self.sdtui.state
         self.query_one(JobRow).tell(state)
         self.query_one(QueueRow).tell(state)
+        self._say_what_is_out_of_view()
         self._show_picture()
+
+    def _say_what_is_out_of_view(self) -> None:
+        rows = self.query_one(ParamForm).rows
+        hidden = len(rows.fields) - rows.size.height
+        more = f"  ▾ {hidden} more" if hidden > 0 else ""
+        self.query_one("#title-rows", Title).say("Parameters" + more)
 
     def _show_picture(self) -> None:
         state, caption = self.sdtui.state, self.caption
@@ -169,6 +176,7 @@ class GenerateScreen(Workspace):
     def on_form_unfolded(self, event: FormUnfolded) -> None:
         event.stop()
         self.sdtui.session.unfolded = event.unfolded
+        self._say_what_is_out_of_view()
 
     def on_value_edited(self, event: ValueEdited) -> None:
         event.stop()

@@ -23,18 +23,18 @@ class JobList(OptionList):
 
     HELP = (
         "The jobs: the running one, those that wait in their order, then the ended ones. "
-        "Every job keeps the settings it was queued with."
+        "Every job keeps the settings it was queued with; Enter shows its picture."
     )
     BINDINGS = [
         Binding("j", "cursor_down", show=False),
         Binding("k", "cursor_up", show=False),
         Binding("c,delete", "screen.cancel", "Cancel"),
         Binding("r", "screen.retry", "Make again"),
-        Binding("K,shift+up", "screen.move(-1)", "Sooner", key_display="K"),
-        Binding("J,shift+down", "screen.move(1)", "Later", key_display="J"),
+        Binding("K,shift+up", "screen.move(-1)", "Sooner", show=False),
+        Binding("J,shift+down", "screen.move(1)", "Later", show=False),
         Binding("p", "app.pause", "Pause/go on"),
-        Binding("X", "app.cancel_all", "Cancel all"),
-        Binding("f", "app.free_model", "Free model"),
+        Binding("X", "app.cancel_all", "Cancel all", show=False),
+        Binding("f", "app.free_model", "Free the model", show=False),
     ]
 
 

@@ -60,7 +60,7 @@ class QueueRow(Line):
         waiting = [state.jobs[number] for number in state.waiting if number in state.jobs]
         if not waiting:
             return self.put(("", ""))
-        titles = ", ".join(job.title or f"job {job.job}" for job in waiting)
+        titles = " · ".join(job.title or f"job {job.job}" for job in waiting)
         return self.put((f"then {len(waiting)}: ", "dim"), (titles, "dim"))
 
 

@@ -25,6 +25,12 @@ class Title(Line):
     def on_resize(self) -> None:
         self.light(self._lit)
 
+    def say(self, name: str) -> None:
+        """Another name."""
+        if name != self._name_shown:
+            self._name_shown = name
+            self.light(self._lit)
+
     def light(self, lit: bool) -> None:
         self._lit = lit
         kind = "key" if lit else "track"
