@@ -152,7 +152,9 @@ class GenerateRunner:
                 raise LoadError(found.problem)
             model = load_model(
                 found.name, found.path, found.family, self._torch_device,
-                lambda part: work.phase("loading", part), vae=wanted.vae, text=wanted.text,
+                lambda part: work.phase("loading", part),
+                kind=None if found.path.is_dir() else found.kind,
+                vae=wanted.vae, text=wanted.text,
             )  # fmt: skip
         except LoadError as error:
             raise JobError(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sdtui.formats.clip_bpe import shipped_tables
 from sdtui.formats.header import HeaderError
-from sdtui.formats.model_kind import ModelKind, what_is
+from sdtui.formats.model_kind import V_STD, V_TENSOR, ModelKind, what_is
 from sdtui.formats.pickled import SUFFIXES
 from sdtui.formats.tensor_names import UNET, VAE, usual
 
@@ -166,7 +166,13 @@ class SingleFile:
         table = NoiseTable.scaled_linear()
         if self.kind.zero_snr:
             table = table.zero_terminal()
-        return table, self.kind.prediction or "epsilon"
+        return table, self.kind.prediction or self._sd2_prediction()
+
+    def _sd2_prediction(self) -> str:
+        """For pickles, whose tensors are not looked into when they are listed."""
+        tensor = self._names.get(UNET + V_TENSOR)
+        plain = tensor is not None and tensor.float().std(correction=0) <= V_STD
+        return "epsilon" if plain else "v_prediction"
 
     def _config(
         self, read: Callable[[configs.Shapes], dict[str, Any]],

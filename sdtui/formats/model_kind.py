@@ -44,7 +44,7 @@ FOREIGN = (
     ("Playground 2.5", r"^edm_mean$"),
 )
 FOREIGN_KEYS = tuple((name, re.compile(pattern)) for name, pattern in FOREIGN)
-V_STD = 0.09
+V_TENSOR, V_STD = "output_blocks.11.1.transformer_blocks.0.norm1.bias", 0.09
 """SD 2's last norm: its bias spreads wider than this in the v-prediction models (a rule that
 ComfyUI and Forge rely on)."""
 
@@ -179,8 +179,7 @@ def _told_prediction(shapes: Shapes, metadata: Mapping[str, str]) -> str:
 
 def _sd2_predicts_v(path: Path, header: Header) -> bool:
     """The spread of one small tensor of the last block tells SD 2's 768-v models from base ones."""
-    name = "output_blocks.11.1.transformer_blocks.0.norm1.bias"
-    key = next((key for key in header.shapes if key.endswith(name)), None)
+    key = next((key for key in header.shapes if key.endswith(V_TENSOR)), None)
     if key is None:
         return True
     begin, end = header.places[key]

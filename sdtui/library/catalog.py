@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ from .strict_yaml import YamlError, read_mapping
 AUTOMATIC, OWN = "Automatic", "None"
 """Choices of a VAE that are no file (A1111's words)."""
 TITLE_HASH = re.compile(r"\s*\[[0-9a-f]{8,64}\]$")
+MAX_SIDECAR = 64 << 10
+V_PREDICTION = re.compile(r"""^\s*parameterization:\s*["']?v["']?\s*(#.*)?$""", re.M)
 NATIVE_SIZE = {"sd15": 512, "sd2": 768, "sdxl": 1024}
 
 
@@ -228,4 +230,16 @@ def _checkpoint(places: Places, name: str, found: model_folders.Found) -> Checkp
     if problem or kind.kind != "checkpoint":
         problem = problem or f"{path.name} is not a checkpoint: {kind.said}"
         return Checkpoint(name, path, "unknown", 512, kind, problem)
+    kind = _told_beside(path, kind)
     return Checkpoint(name, path, kind.base, NATIVE_SIZE.get(kind.base, 512), kind)
+
+
+def _told_beside(path: Path, kind: ModelKind) -> ModelKind:
+    """v-prediction is often said in a “name.yaml” beside the checkpoint (A1111's configs)."""
+    file = path.with_suffix(".yaml")
+    try:
+        text = file.read_bytes()[:MAX_SIDECAR].decode("utf-8", "replace")
+    except OSError:
+        return kind
+    said = V_PREDICTION.search(text) is not None
+    return replace(kind, prediction="v_prediction") if said else kind

@@ -178,6 +178,13 @@ def test_the_vae_beside_the_checkpoint_is_taken_by_itself(places: Places) -> Non
         catalog.vae_for(places, found, "kk")
 
 
+def test_a_config_beside_the_checkpoint_says_v_prediction(places: Places) -> None:
+    path = put(places.models / "m.safetensors")
+    assert catalog.find(places, "m").kind.prediction == "epsilon"
+    path.with_suffix(".yaml").write_text('model:\n  params:\n    parameterization: "v"\n')
+    assert catalog.find(places, "m").kind.prediction == "v_prediction"
+
+
 def test_a_changed_file_is_looked_at_again(places: Places) -> None:
     path = put(places.models / "m.safetensors")
     assert catalog.find(places, "m").family == "sd15"

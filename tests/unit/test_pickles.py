@@ -66,6 +66,14 @@ def test_checkpoints_in_pickles_load(
     assert torch.equal(model.vae.decoder.conv_in.weight, weights[name].float())
 
 
+@pytest.mark.parametrize("v", [True, False])
+def test_the_prediction_of_sd2_is_seen_in_pickles_too(home: Path, v: bool) -> None:
+    made = make_model.checkpoint(home / "a.safetensors", "sd2", tiny=True, v_prediction=v)
+    torch.save(load_file(made), home / "a.ckpt")
+    model = load_model("a", home / "a.ckpt", "", torch.device("cpu"), lambda part: None)
+    assert model.prediction_type == ("v_prediction" if v else "epsilon")
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 def test_odd_objects_are_left_out_and_commands_are_not_run(home: Path, zipped: bool) -> None:
     path, proof = home / "a.ckpt", home / "proof"
