@@ -118,6 +118,9 @@ def check_tags(
     """
     for tag in extra_networks.unknown(extra_networks.parse(params.prompt)[1]):
         notice(f"{tag.text} in the prompt means nothing here and is left out")
+    for tag in extra_networks.parse(params.negative_prompt)[1]:
+        if tag.word in extra_networks.LORA_WORDS:
+            notice(f"{tag.text} is mere text in the negative prompt; LoRAs belong in the prompt")
     try:
         return loras.chosen(places, params.prompt)
     except (catalog.CatalogError, ConfigError) as error:

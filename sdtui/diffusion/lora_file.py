@@ -6,15 +6,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
+from sdtui.formats.header import HeaderError, read_header
 from sdtui.formats.lora_keys import LoraKeys, Modules, Target, peft_scale, sort_keys
+from sdtui.formats.pickled import SUFFIXES as PICKLES
 from sdtui.library.stamp import Stamp
 
 from .embeddings import EmbeddingError, fit
 from .load import Model
+from .mapped import mapped_tensors
+from .pickled import pickled_tensors
 
 
 class LoraError(Exception):
@@ -64,8 +67,8 @@ class LoraFile:
     use: LoraUse
     stamp: Stamp
     keys: LoraKeys
-    tensors: Any
-    """safetensors' reader: `get_tensor(key)` gives a view of the mapped file."""
+    tensors: Mapping[str, Tensor]
+    """Views of the mapped file."""
     adapter: Mapping[str, object] = field(default_factory=dict)
     """peft's settings, where diffusers wrote the file."""
     targets: dict[Target, list[str]] = field(default_factory=dict)
@@ -97,7 +100,7 @@ class LoraFile:
 
     def _take_embeddings(self, model: Model) -> None:
         for name, keys in self.keys.embeddings.items():
-            tensors = {key: self.tensors.get_tensor(place) for key, place in keys.items()}
+            tensors = {key: self.tensors[place] for key, place in keys.items()}
             try:
                 self.embeddings[name] = [one.clone() for one in fit(name, tensors, model)]
             except EmbeddingError:
@@ -105,10 +108,7 @@ class LoraFile:
 
     def module(self, name: str) -> dict[str, Tensor]:
         """The tensors of one of its modules by parameter."""
-        return {
-            parameter: self.tensors.get_tensor(key)
-            for parameter, key in self.keys.modules[name].items()
-        }
+        return {parameter: self.tensors[key] for parameter, key in self.keys.modules[name].items()}
 
     def scale(self, name: str, tensors: Mapping[str, Tensor]) -> float | None:
         """alpha / rank by peft's settings; None where the file has an alpha, or nothing tells."""
@@ -118,24 +118,31 @@ class LoraFile:
 
 
 def open_lora(use: LoraUse) -> LoraFile:
-    """Open a safetensors file. Raises LoraError."""
-    from safetensors import SafetensorError, safe_open
-
-    if use.path.suffix.lower() not in (".safetensors", ".sft"):
-        raise LoraError(
-            f"The LoRA “{use.name}” is a {use.path.suffix} file, which may hold programs; "
-            "get its .safetensors version"
-        )
+    """Open a file; nothing in it is executed. Raises LoraError."""
+    name, metadata = use.name, dict[str, str]()
     try:
         stamp = Stamp.of(use.path)
-        reader = safe_open(str(use.path), framework="pt")
-        keys = sort_keys(reader.keys())
-        metadata = reader.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise LoraError(
-            f"The LoRA “{use.name}” cannot be read: {error}; download it again"
-        ) from error
-    return LoraFile(use, stamp, keys, reader, _adapter(metadata.get("lora_adapter_metadata", "")))
+        if use.path.suffix.lower() in PICKLES:
+            tensors = _unpickled(use.path)
+        else:
+            metadata = read_header(use.path).metadata
+            tensors = mapped_tensors(use.path)
+    except OSError as error:
+        why = error.strerror or error
+        raise LoraError(f"The LoRA “{name}” cannot be read: {use.path}: {why}") from error
+    except (HeaderError, RuntimeError) as error:
+        raise LoraError(f"The LoRA “{name}” cannot be read: {error}") from error
+    adapter = _adapter(metadata.get("lora_adapter_metadata", ""))
+    return LoraFile(use, stamp, sort_keys(tensors), tensors, adapter)
+
+
+def _unpickled(path: Path) -> dict[str, Tensor]:
+    try:
+        return pickled_tensors(path)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # a made-up pickle can fail in any way
+        raise HeaderError(f"{path.name} is damaged; download it again") from error
 
 
 def _adapter(text: str) -> Mapping[str, object]:

@@ -19,9 +19,8 @@ from sdtui.formats.header import HeaderError, read_header
 from sdtui.formats.model_kind import BASE_WORDS
 from sdtui.params.base import nearest
 
-from . import catalog
 from .hashes import LORA_SHORT, known_data_hash, known_hash
-from .model_files import CatalogError, ModelFile
+from .model_files import CatalogError, ModelFile, bare, models
 from .places import Places
 
 HASH = re.compile(r"[0-9a-f]{8,64}")
@@ -50,7 +49,7 @@ def chosen(places: Places, prompt: str) -> list[ChosenLora]:
         raise LoraProblem(str(error)) from None
     if not tags:
         return []
-    here = catalog.models(places, "lora")
+    here = models(places, "lora")
     return [ChosenLora(tag, _file(places, here, tag.name)) for tag in tags]
 
 
@@ -74,18 +73,18 @@ def _file(places: Places, here: list[ModelFile], name: str) -> ModelFile:
 def find(places: Places, here: Iterable[ModelFile], name: str) -> ModelFile | None:
     """The LoRA among `here` that a prompt means by `name`; None if there is none."""
     here = list(here)
-    bare = name.removesuffix(".safetensors")
+    plain = bare(name)
     named = {file.name: file for file in here}
-    if bare in named:
-        return named[bare]
+    if plain in named:
+        return named[plain]
     for file in here:  # also with its sub-folder, where the name alone would do
-        if f"/{file.path.with_suffix('').as_posix()}".endswith(f"/{bare}"):
+        if f"/{file.path.with_suffix('').as_posix()}".endswith(f"/{plain}"):
             return file
     if found := _aliases(here).get(name):
         return found
     if HASH.fullmatch(name.lower()) and (found := by_hash(places, here, name)):
         return found
-    alike = [file for file in here if file.name.casefold() == bare.casefold()]
+    alike = [file for file in here if file.name.casefold() == plain.casefold()]
     return alike[0] if len(alike) == 1 else None
 
 
@@ -166,7 +165,7 @@ def named_as_here(places: Places, prompt: str, hashes: str) -> tuple[str, list[t
     """
     if not TAG.search(prompt):
         return prompt, []
-    here = catalog.models(places, "lora")
+    here = models(places, "lora")
     pairs = (pair.rpartition(":") for pair in hashes.split(","))
     told = {name.strip(): digest.strip().lower() for name, _, digest in pairs}
     remarks: dict[str, str] = {}

@@ -102,6 +102,11 @@ def test_a_lora_that_is_not_there_stops_the_job(places: Places) -> None:
     assert told == []
     prompts.check_tags(_params(prompt="a <hypernet:x:1> (b:1.2)"), places, told.append)
     assert told == ["<hypernet:x:1> in the prompt means nothing here and is left out"]
+    told.clear()
+    prompts.check_tags(_params(negative_prompt="<lora:nope:x> b"), places, told.append)
+    assert told == [
+        "<lora:nope:x> is mere text in the negative prompt; LoRAs belong in the prompt"
+    ]
 
 
 def test_embeddings_named_in_a_prompt(places: Places, model: Model) -> None:

@@ -291,11 +291,26 @@ def test_names_that_the_model_lacks_are_counted_and_none_at_all_is_refused(
 def test_files_that_cannot_be_read_are_said(models: Callable[[str], Model], tmp_path: Path) -> None:
     patcher = LoraPatcher(models("sd15"))
     use = lora(tmp_path / "a.safetensors")
-    cut = tmp_path / "cut.safetensors"
+    cut, junk = tmp_path / "cut.safetensors", tmp_path / "junk.pt"
     cut.write_bytes(use.path.read_bytes()[:-100])
-    for path in (cut, tmp_path / "gone.safetensors", tmp_path / "old.pt"):
-        with pytest.raises(LoraError, match=f"^The LoRA “{path.stem}” "):
+    junk.write_bytes(b"\x80\x02junk")
+    for path in (cut, tmp_path / "gone.safetensors", junk):
+        with pytest.raises(LoraError, match=f"^The LoRA “{path.stem}” cannot be read: "):
             patcher.apply([LoraUse(path.stem, path)])
+
+
+def test_a_pickle_does_the_same_as_its_safetensors_version(
+    models: Callable[[str], Model], tmp_path: Path
+) -> None:
+    model = models("sd15")
+    patcher = LoraPatcher(model)
+    use = lora(tmp_path / "a.safetensors")
+    torch.save({"state_dict": load_file(use.path)}, tmp_path / "a.pt")
+    patcher.apply([use])
+    first = {name: tensor.clone() for name, tensor in weights(model).items()}
+    patcher.apply([LoraUse("a", tmp_path / "a.pt")])
+    assert same(first, weights(model))
+    patcher.restore()
 
 
 @pytest.mark.parametrize("base", ["sd15", "sdxl"])
