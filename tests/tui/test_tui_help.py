@@ -160,13 +160,12 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("size", [(40, 10), (20, 5), (60, 18), (250, 80)])
+@pytest.mark.parametrize("size", [(40, 10), (20, 5), (220, 60)])
 async def test_no_size_breaks_it(house: House, size: tuple[int, int]) -> None:
     async with sitting(house, size=size) as me:
         job = await me.make("previews=1 steps=30 step_s=0.03")
-        for keys in (["f7"], ["f9"], ["escape", "f1"], ["escape", "f2"], ["tab"], ["tab"], ["u"],
-                     ["end"], ["tab"], ["enter"], ["escape"]):  # fmt: skip
-            await me.press(*keys)
+        for key in ("f7", "f9", "f1", "f2", "tab", "tab", "u", "end", "tab", "enter"):
+            await me.press(key)
             assert len(me.screen_text().split("\n")) == size[1]
         assert (await me.ended(job)).state == "done"
 
