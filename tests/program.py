@@ -15,6 +15,8 @@ PATIENCE_S = 120.0
 """Only reached when something is broken: the machine may be busy."""
 SMALL = ("--set", "width=64", "--set", "height=64", "--set", "steps=4")
 """A picture of the demo model in a tenth of a second."""
+SCRIPTED = {"SDTUI_RUNNER": "tests.fakes:ScriptedRunner"}
+"""No torch: the backend does what the prompt says (tests/fakes.py)."""
 LONG = ("--set", "width=64", "--set", "height=64", "--set", "steps=30")
 """One that takes long enough to be met in the making."""
 
@@ -22,14 +24,15 @@ LONG = ("--set", "width=64", "--set", "height=64", "--set", "steps=30")
 class Program:
     """sdtui with a home folder of its own."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
+    def __init__(self, home: Path, **extra: str) -> None:
+        """`extra`: environment variables of every command and its backend."""
+        self.home, self.extra = home, extra
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("SDTUI_", "XDG_"))}
         return {
             **kept, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": os.fspath(REPOSITORY), **more,
+            "PYTHONPATH": os.fspath(REPOSITORY), **self.extra, **more,
         }  # fmt: skip
 
     def command(self, *words: str) -> list[str]:

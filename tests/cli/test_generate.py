@@ -112,8 +112,8 @@ def test_ctrl_c_cancels_the_job_and_keeps_what_is_finished(shared: Program) -> N
     assert [image["path"] for image in newest["images"]] == finished
 
 
-def test_ctrl_c_ends_a_local_run_and_keeps_what_is_finished(program: Program) -> None:
-    child = program.start("generate", "a red circle", *LONG, "-n", "100", "--local")
+def test_ctrl_c_ends_a_local_run_and_keeps_what_is_finished(scripted: Program) -> None:
+    child = scripted.start("generate", "steps=5 step_s=0.1", "-n", "100", "--local")
     first = child.stdout.readline().strip()
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=60)
@@ -165,33 +165,32 @@ def test_local_does_not_run_beside_a_backend(shared: Program) -> None:
     assert "already works in" in said and "sdtui stop" in said
 
 
-def test_a_killed_backend_is_said_and_the_next_one_goes_on(program: Program) -> None:
-    child = program.start("generate", "a red circle", *LONG, "-n", "50")
+def test_a_killed_backend_is_said_and_the_next_one_goes_on(scripted: Program) -> None:
+    child = scripted.start("generate", "steps=5 step_s=0.1", "-n", "50")
     first = child.stdout.readline().strip()
-    os.kill(running_backend(find_places(program.home)), signal.SIGKILL)
+    os.kill(running_backend(find_places(scripted.home)), signal.SIGKILL)
     _, err = child.communicate(timeout=60)
     assert child.returncode == 1
     assert "The backend has ended unexpectedly" in err and "Traceback" not in err
     assert Path(first).is_file()
-    told = program.json("generate", "a red circle", *SMALL)  # starts the next one
-    broken = program.job(told["job"] - 1)
+    told = scripted.json("generate", "steps=1")  # starts the next one
+    broken = scripted.job(told["job"] - 1)
     assert broken["state"] == "interrupted" and broken["images"][0]["path"] == first
 
 
-def test_status_and_stop(program: Program) -> None:
-    assert "no backend runs" in program("status").stdout
-    assert program.json("status") == {"running": False}
-    assert "no backend runs" in program("stop").stdout
-    job = program.json("generate", "a\x1b]0;evil\x07 red circle", *SMALL, "--detach")["job"]
-    program.job_ended(job)
-    told = program("status").stdout
-    assert "demo (demo, float32)" in told and "0 running, 0 waiting" in told
-    program("generate", "a\x1b]0;evil\x07 red circle", *LONG, "-n", "9", "--detach")
-    told = program("status").stdout
-    assert "red circle" in told and "\x1b" not in told
-    assert program("stop").returncode == 0
-    assert running_backend(find_places(program.home)) is None
-    assert program.json("status") == {"running": False}
+def test_status_and_stop(scripted: Program) -> None:
+    assert "no backend runs" in scripted("status").stdout
+    assert scripted.json("status") == {"running": False}
+    assert "no backend runs" in scripted("stop").stdout
+    scripted.json("generate", "steps=1")
+    told = scripted("status").stdout
+    assert "demo (sd15, float32)" in told and "0 running, 0 waiting" in told
+    scripted("generate", "step_s=1 \x1b]0;evil\x07", "-n", "99", "--detach")
+    told = scripted("status").stdout
+    assert "1 running" in told and "evil" in told and "\x1b" not in told
+    assert scripted("stop").returncode == 0
+    assert running_backend(find_places(scripted.home)) is None
+    assert scripted.json("status") == {"running": False}
 
 
 @pytest.mark.parametrize("words", [("--version",), ("--help",), ("generate", "--help")])
