@@ -10,6 +10,7 @@ BREAK     as a word of its own: a part with weight -1
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from .compat import Compat, Rule
 
@@ -54,24 +55,28 @@ def broken_weight(prompt: str) -> str | None:
     return None
 
 
-def _too_deep(prompt: str) -> bool:
+def _depths(prompt: str) -> Iterator[tuple[str, int]]:
+    """(token, the larger of the depths of round and square brackets that are open after it)."""
     depth = {"(": 0, "[": 0}
     for match in TOKEN.finditer(prompt):
         token = match[0]
         if token in depth:
             depth[token] += 1
-            if depth[token] > MAX_DEPTH:
-                return True
         elif token in (")", "]") or match["weight"] is not None:
             bracket = "[" if token == "]" else "("
             depth[bracket] = max(0, depth[bracket] - 1)
-    return False
+        yield token, max(depth.values())
+
+
+def _too_deep(prompt: str) -> bool:
+    return any(depth > MAX_DEPTH for _, depth in _depths(prompt))
 
 
 def _break_in_brackets(prompt: str) -> bool:
-    """Only brackets that begin before the last BREAK can hold one."""
-    *before, _ = _BREAK.split(prompt)
-    return any(bracket in "".join(before) for bracket in "([")
+    """Brackets that are never closed hold everything to the end."""
+    if BREAK not in prompt:
+        return False
+    return any(depth and _BREAK.search(token) for token, depth in _depths(prompt))
 
 
 RULES = (

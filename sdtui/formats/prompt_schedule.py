@@ -202,7 +202,7 @@ def compose(prompt: str, compat: Compat = "sdtui") -> list[tuple[str, float]]:
     """The prompts between the ANDs, each with its weight (“: 0.5” at its end; 1 if none)."""
     parts = _AND.split(prompt)
     if len(parts) == 1 and compat == "sdtui":
-        return [(prompt, 1.0)]
+        return [(prompt.rstrip(), 1.0)]
     return [_weighted(part) for part in parts]
 
 
@@ -229,7 +229,7 @@ AND_RULES = (
     Rule(
         "without AND a prompt is taken as it is",
         "A1111 takes “ratio 16:9” at the end of a prompt for a weight of 9",
-        lambda prompt: len(_AND.split(prompt)) == 1 and compose(prompt, "a1111") != [(prompt, 1.0)],
+        lambda prompt: compose(prompt, "a1111") != compose(prompt),
     ),
 )
 CALL_RULES = (

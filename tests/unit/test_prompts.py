@@ -36,7 +36,10 @@ def test_break_works_inside_brackets() -> None:
     assert [rule.name for rule in attention.RULES if rule.applies(prompt)] == [
         "BREAK works inside brackets"
     ]
-    assert not any(rule.applies("(cat) dog BREAK") for rule in attention.RULES[:1])
+    for same in ("(cat:1.2) BREAK dog", "a] BREAK (b)", "(BREAKS)", "a:1.2) BREAK b"):
+        assert not any(rule.applies(same) for rule in attention.RULES), same
+        assert parse_attention(same) == parse_attention(same, "a1111")
+    assert any(rule.applies("(a BREAK b") for rule in attention.RULES)
 
 
 def test_deep_brackets_are_text_beyond_a_depth() -> None:
