@@ -135,6 +135,8 @@ class GenerateRunner:
         before = shelf.current
         kept = shelf.take(wanted, work.warn)
         if kept is None:
+            if found.problem:
+                raise _cannot_load(found, found.problem)
             shelf.make_room(budget_bytes)
             work.report(ModelChanged(model=None))
             kept = self._load(found, wanted, work)
@@ -148,8 +150,6 @@ class GenerateRunner:
         from sdtui.diffusion.shelf import Kept
 
         try:
-            if found.problem:
-                raise LoadError(found.problem)
             model = load_model(
                 found.name, found.path, found.family, self._torch_device,
                 lambda part: work.phase("loading", part),
@@ -157,14 +157,16 @@ class GenerateRunner:
                 vae=wanted.vae, text=wanted.text,
             )  # fmt: skip
         except LoadError as error:
-            raise JobError(
-                f"The checkpoint “{found.name}” cannot be loaded", str(error),
-                "Choose another checkpoint, or put the file right",
-            ) from error  # fmt: skip
+            raise _cannot_load(found, str(error)) from error
         kept = Kept(model, fit(model))
         self._shelf.put(wanted, kept)
         in_use.note(self._places, self._shelf.stamps)
         return kept
+
+
+def _cannot_load(found: catalog.Checkpoint, why: str) -> JobError:
+    hint = "Choose another checkpoint, or put the file right"
+    return JobError(f"The checkpoint “{found.name}” cannot be loaded", why, hint)
 
 
 class _Work:
