@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +72,19 @@ def known_data_hash(places: Places, path: Path) -> str | None:
     if path.suffix.lower() not in (".safetensors", ".sft"):
         return known_hash(places, path)
     try:
-        told = read_header(path).metadata.get("sshs_model_hash", "").lower()
         size, changed = _state(path)
+        told = _told(path, size, changed)
     except (OSError, HeaderError):
         return None
     if told and told != OF_NOTHING:
         return told
     entry = _load(places).get(DATA + str(path))
     return str(entry[2]) if entry and entry[:2] == [size, changed] else None
+
+
+@lru_cache(maxsize=10_000)
+def _told(path: Path, _size: int, _changed: int) -> str:
+    return read_header(path).metadata.get("sshs_model_hash", "").lower()
 
 
 def data_hash(places: Places, path: Path) -> str:

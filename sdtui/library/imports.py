@@ -8,6 +8,7 @@ from typing import Any
 
 from sdtui.formats.infotext import Infotext, parse
 from sdtui.formats.infotext_apply import Ignored, Imported, to_values
+from sdtui.formats.model_titles import match_title
 from sdtui.params.base import nearest
 
 from . import loras
@@ -60,7 +61,8 @@ def _vae_here(places: Places, imported: Imported) -> Imported:
 
 def _loras_here(places: Places, imported: Imported, read: Infotext) -> Imported:
     """The prompt with the names of the LoRAs here that have the text's hashes."""
-    given, hashes = imported.values.get("prompt"), str(read.params.get("Lora hashes", ""))
+    given = imported.values.get("prompt")
+    hashes = loras.hashes_read(read.params)
     prompt, remarks = loras.named_as_here(places, str(given or ""), hashes)
     values = {**imported.values, **({"prompt": prompt} if given else {})}
     told = [Ignored("LoRA", name, why) for name, why in remarks]
@@ -75,9 +77,9 @@ def _find(
         same = next((one for one in here if hashes[one.name].startswith(digest)), None)
         if same is not None:
             return same, None
-    containing = sorted((one for one in here if name.lower() in one.name.lower()), key=_length)
+    title = match_title(name, [one.name for one in here])
     exact = next((one for one in here if one.name == name), None)
-    found = exact or (containing[0] if name and containing else None)
+    found = exact or next((one for one in here if one.name == title), None)
     if found is None:
         return None, Ignored("Model", name or digest, _missing(here, name))
     other = hashes[found.name][:SHORT]
@@ -87,10 +89,6 @@ def _find(
     if exact is None:
         return found, Ignored("Model", name, f"taken for the checkpoint “{found.name}”")
     return found, None
-
-
-def _length(one: Checkpoint) -> int:
-    return len(one.name)
 
 
 def _missing(here: list[Checkpoint], name: str) -> str:

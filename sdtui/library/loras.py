@@ -7,6 +7,7 @@ beginning of its hash, as A1111 and Civitai write it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -153,11 +154,24 @@ def _plain(name: str) -> str:
     return re.sub("[:,]", "", name)
 
 
-def named_as_here(places: Places, prompt: str, hashes: str) -> tuple[str, list[tuple[str, str]]]:
-    """A prompt from elsewhere with the names that its LoRAs have on this machine.
+def hashes_read(params: Mapping[str, object]) -> dict[str, str]:
+    """Hashes by LoRA name from an infotext: A1111's “Lora hashes”, Civitai's “Hashes” (JSON)."""
+    pairs = (pair.rpartition(":") for pair in str(params.get("Lora hashes", "")).split(","))
+    found = {name.strip(): digest.strip().lower() for name, _, digest in pairs if name.strip()}
+    try:
+        more = json.loads(str(params.get("Hashes", "{}")))
+    except (ValueError, RecursionError):
+        return found
+    for name, digest in more.items() if isinstance(more, dict) else ():
+        if name.lower().startswith("lora:"):
+            found.setdefault(_plain(name[5:]), str(digest).lower())
+    return found
 
-    Args:
-        hashes: the picture's “Lora hashes”.
+
+def named_as_here(
+    places: Places, prompt: str, hashes: Mapping[str, str]
+) -> tuple[str, list[tuple[str, str]]]:
+    """A prompt from elsewhere with the names that its LoRAs have on this machine.
 
     Returns:
         The prompt, and (name, why) for each LoRA that is not here or is another version. Raises
@@ -166,13 +180,11 @@ def named_as_here(places: Places, prompt: str, hashes: str) -> tuple[str, list[t
     if not TAG.search(prompt):
         return prompt, []
     here = models(places, "lora")
-    pairs = (pair.rpartition(":") for pair in hashes.split(","))
-    told = {name.strip(): digest.strip().lower() for name, _, digest in pairs}
     remarks: dict[str, str] = {}
 
     def rename(match: re.Match[str]) -> str:
         name = match[2]
-        digest = told.get(_plain(name), "")
+        digest = hashes.get(_plain(name), "")
         same = by_hash(places, here, digest) if HASH.fullmatch(digest) else None
         if same is not None:
             return f"<{match[1]}:{same.name}"

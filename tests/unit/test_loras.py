@@ -127,8 +127,11 @@ def test_another_family_is_refused_by_the_header_alone(places: Places) -> None:
         loras.check_base(fifteen, "demo", "demo")
 
 
-def said(places: Places, prompt: str, hashes_line: str) -> tuple[object, dict[str, str]]:
-    text = f'{prompt}\nSteps: 20, Seed: 5, Size: 64x64, Lora hashes: "{hashes_line}", Version: x'
+def said(
+    places: Places, prompt: str, hashes: str, key: str = "Lora hashes"
+) -> tuple[object, dict[str, str]]:
+    value = f'"{hashes}"' if key == "Lora hashes" else hashes
+    text = f"{prompt}\nSteps: 20, Seed: 5, Size: 64x64, {key}: {value}, Version: x"
     imported = read_infotext(places, text)
     why = {one.value: one.why for one in imported.ignored if one.key == "LoRA"}
     return imported.values["prompt"], why
@@ -146,6 +149,8 @@ def test_a_pictures_loras_are_found_by_their_hash(places: Places) -> None:
         {"hat v2": "the LoRA “hat v2” here has the hash 121212121212: another version of it"},
     )
     assert said(places, "<lora:hat v2:1>", f"hat v2: {'12' * 6}") == ("<lora:hat v2:1>", {})
+    civitai = '{"model": "0123456789", "lora:hat": "1212121212"}'
+    assert said(places, "<lora:hat:1>", civitai, "Hashes") == ("<lora:hat v2:1>", {})
     assert said(places, "<lora:hat:1>", "") == (
         "<lora:hat:1>", {"hat": "there is no such LoRA here; the nearest is “hat v2”"},
     )  # fmt: skip
