@@ -40,6 +40,7 @@ def all_rules() -> dict[str, tuple[Rule, ...]]:
         image_info,
         infotext,
         infotext_apply,
+        model_titles,
         prompt_lists,
         prompt_schedule,
         sampler_names,
@@ -59,4 +60,5 @@ def all_rules() -> dict[str, tuple[Rule, ...]]:
         "infotext": infotext.RULES,
         "settings from infotext": infotext_apply.RULES + infotext_apply.NAME_RULES,
         "pictures": image_info.RULES,
+        "names of checkpoints": model_titles.RULES,
     }

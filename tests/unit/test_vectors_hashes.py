@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from sdtui.formats.compat import deviations
+from sdtui.formats.model_titles import RULES, match_title
 from sdtui.library import hashes
 from sdtui.library.places import find_places
 from tests.vectors_path import load
 
 pytestmark = pytest.mark.vectors
-CASES: list[dict[str, Any]] = load("generation/hashes.json")["hashes"]
+VECTORS = load("generation/hashes.json")
+CASES: list[dict[str, Any]] = VECTORS["hashes"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
@@ -36,6 +39,20 @@ def test_hashes(case: dict[str, Any], home: Path) -> None:
                 assert data == case["addnet_hash_after_header"]
     if "old_hash_8" in case:
         assert hashes.old_hash(path) == case["old_hash_8"]
+
+
+@pytest.mark.parametrize("case", VECTORS["checkpoint_match"], ids=lambda case: case["search"])
+def test_which_checkpoint_a_name_means(case: dict[str, Any]) -> None:
+    titles = VECTORS["checkpoint_titles"]
+    assert set(case) == {"search", "expected"}
+    assert match_title(case["search"], titles, compat="a1111") == case["expected"]
+    if not deviations(RULES, (case["search"], titles)):
+        assert match_title(case["search"], titles) == case["expected"]
+
+
+def test_capitals_do_not_matter_where_nothing_else_fits() -> None:
+    assert match_title("dosmix", ["b.ckpt", "DosMix.safetensors"]) == "DosMix.safetensors"
+    assert match_title("", ["b.ckpt"]) is None
 
 
 def test_a_lora_whose_metadata_is_edited_keeps_its_hash(home: Path) -> None:
