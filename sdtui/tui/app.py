@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -36,6 +37,7 @@ from .themes import DARK, LIGHT, THEMES
 
 SAVE_AFTER_S = 1.0
 REPLY_S = 10.0
+CHOICES_S = 5.0
 
 
 class SdtuiApp(actions.Actions, KeysInOrder):
@@ -58,7 +60,7 @@ class SdtuiApp(actions.Actions, KeysInOrder):
         self.state = AppState()
         loaded, self._remark = session.load(places)
         self.session = loaded or session.Session(settings=first_settings(places))
-        self.checkpoints = [entry.name for entry in catalog.checkpoints(places)]
+        self._choices: dict[str, tuple[float, list[str]]] = {}
         self.link = Link(
             places, self.state, changed=self._changed, notice=self._notice, ended=self._job_ended,
             lost=self._lost,

@@ -80,6 +80,13 @@ class Picture(Widget):
         else:
             self._start()
 
+    def say_when_empty(self, text: str) -> None:
+        """What is said while there is no picture."""
+        if text != self._empty:
+            self._empty = text
+            if self._path is None:
+                self.refresh()
+
     def repaint(self) -> None:
         """Draw again: the terminal has changed."""
         if self._path is not None:

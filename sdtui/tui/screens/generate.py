@@ -32,6 +32,7 @@ from sdtui.tui.widgets.title import Title
 
 from .workspace import Workspace
 
+START = "Write a prompt, then ctrl+j makes the picture."
 EXAMPLE = "What the picture should show, e.g. 1girl, long hair, blue hair, smile"
 
 
@@ -63,7 +64,7 @@ class GenerateScreen(Workspace):
                 yield Title("", of="help")
                 yield FieldHelp(id="help")
             with Vertical(id="right"):
-                yield Picture(id="picture", empty="Write a prompt, then ctrl+j makes the picture.")
+                yield Picture(id="picture", empty=START)
                 yield Caption(id="canvas")
                 yield JobRow(id="job")
                 yield QueueRow(id="queue")
@@ -97,6 +98,7 @@ class GenerateScreen(Workspace):
             caption.tell(state, f"unfinished: {running.title}")
         else:
             path = path or (state.pictures[0] if state.pictures else None)
+            self.query_one("#picture", Picture).say_when_empty("" if running else START)
             self._look(path, 0)
             caption.tell(state, described(path, state.about))
         self.query_one(Filmstrip).tell(state.pictures, path)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, cast
 from textual.app import ComposeResult
 from textual.reactive import Reactive
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from sdtui.tui.messages import StateChanged
+from sdtui.tui.widgets.keyrow import KeyRow
 from sdtui.tui.widgets.status import MonitorRow, TopBar
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Workspace(Screen[None]):
         yield from self.compose_body()
         yield Static(id="too-small", markup=False)
         yield MonitorRow(id="monitor")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyRow(id="keys")
 
     def compose_body(self) -> ComposeResult:
         """What lies between the top bar and the machine's row."""

@@ -25,8 +25,8 @@ class Caption(Line, can_focus=True):
     Caption:focus { color: $foreground; background: $panel; }
     """
     BINDINGS = [
-        Binding("down,j,right,l", "older(1)", "Older", key_display="↓"),
-        Binding("up,k,left,h", "older(-1)", "Newer", key_display="↑"),
+        Binding("down,j,right,l", "older(1)", "Others", key_display="↑↓"),
+        Binding("up,k,left,h", "older(-1)", "Newer", show=False),
         Binding("escape", "newest", "Newest", show=False),
         Binding("enter,z", "app.zoom", "Large", key_display="⏎"),
         Binding("i", "app.use_settings", "Its settings"),

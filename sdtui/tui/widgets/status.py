@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textual.strip import Strip
+
 from sdtui.tui import words
 from sdtui.tui.state import AppState
 
@@ -18,11 +20,13 @@ class TopBar(Line):
             count = f" {len(state.waiting)}" if name == "Queue" and state.waiting else ""
             parts.append((f"  {key} ", "key"))
             parts.append((name + count, "strong" if name == here else "dim"))
-        self.put(*parts, *self._right(state, sum(len(text) for text, _ in parts)))
+        self.put(*parts, ("  ", ""), _link(state))
 
-    def _right(self, state: AppState, used: int) -> list[Part]:
-        text, kind = _link(state)
-        return [(" " * max(2, self.size.width - used - len(text) - 1), ""), (text, kind)]
+    def render_line(self, y: int) -> Strip:
+        """The last part stands at the right end."""
+        *left, (text, kind) = self._parts or [("", "")]
+        gap = self.size.width - sum(len(part) for part, _ in left) - len(text) - 1
+        return self.strip_of([*left, (" " * max(0, gap), ""), (text, kind)], self.size.width)
 
 
 def _link(state: AppState) -> Part:
