@@ -200,8 +200,12 @@ class SdtuiApp(actions.Actions, KeysInOrder):
             self.log(f"the session could not be saved: {error}")
 
     def choices(self, of: str) -> list[str]:
-        """The choices of a field that are known only here."""
-        return self.checkpoints if of == "checkpoints" else catalog.choices(self.places, of)
+        """The choices of a field that are known only here. Files are looked at again after 5 s."""
+        read_s, found = self._choices.get(of, (-CHOICES_S, []))
+        if time.monotonic() - read_s > CHOICES_S:
+            found = catalog.choices(self.places, of)
+            self._choices[of] = (time.monotonic(), found)
+        return found
 
     def checked(self) -> GenerateParams | None:
         """The settings as parameters; None (and the field is shown) if one is wrong."""
