@@ -134,13 +134,15 @@ def embeddings(
     from sdtui.diffusion.embeddings import EmbeddingError, load_embedding, names_in
 
     try:
-        files = {file.path.stem: file.path for file in catalog.models(places, "embedding")}
+        files = {file.path.stem: file for file in catalog.models(places, "embedding")}
     except ConfigError as error:
         raise JobError("The embeddings cannot be listed", str(error)) from None
     found = {}
     for name in names_in(list(files), params.prompt, params.negative_prompt):
         try:
-            found[name] = load_embedding(files[name], model)
+            if files[name].problem:
+                raise EmbeddingError(files[name].problem)
+            found[name] = load_embedding(files[name].path, model)
         except EmbeddingError as error:
             notice(f"The embedding “{name}” is left out: {error}")
     return found

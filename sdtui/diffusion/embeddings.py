@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from sdtui.formats.chunks import CHUNK
+from sdtui.formats.pickled import SUFFIXES as PICKLES
 
 from .load import Model
+from .pickled import pickled_tensors
 
-PICKLES = (".pt", ".bin", ".ckpt", ".pth")
 BY_ENCODER = ("clip_l", "clip_g")
 
 
@@ -56,28 +54,14 @@ def _rows(tensor: Tensor) -> Tensor:
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     try:
-        if path.suffix.lower() not in PICKLES:
-            return dict(load_file(path))
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError) as error:
+        found = pickled_tensors(path) if path.suffix.lower() in PICKLES else load_file(path)
+    except MemoryError:
+        raise
+    except Exception as error:  # a made-up file can fail in any way
         raise EmbeddingError(f"{path.name} cannot be read: {_first_line(error)}") from error
-    except pickle.UnpicklingError as error:
-        raise EmbeddingError(
-            f"{path.name} holds more than plain tensors, so it is not read; get it as .safetensors"
-        ) from error
-    return _unpacked(path.name, loaded)
-
-
-def _unpacked(name: str, loaded: Any) -> dict[str, Tensor]:
-    """The tensors of a pickle: of A1111 (string_to_param), of diffusers, or a bare one."""
-    if isinstance(loaded, Tensor):
-        return {"*": loaded}
-    if isinstance(loaded, dict):
-        inner = loaded.get("string_to_param", loaded)
-        found = {str(key): one for key, one in dict(inner).items() if isinstance(one, Tensor)}
-        if found:
-            return found
-    raise EmbeddingError(f"{name} holds no embedding")
+    if not found:
+        raise EmbeddingError(f"{path.name} holds no embedding")
+    return dict(found)
 
 
 def _first_line(error: Exception) -> str:

@@ -20,6 +20,7 @@ from sdtui.diffusion.load import Model, load_model
 from sdtui.formats.infotext import parse
 from sdtui.formats.infotext_apply import to_values
 from sdtui.library.places import Places, find_places
+from sdtui.library.trust import trust
 from sdtui.params.generate import MAX_SEED, GenerateParams
 
 WIDTH = 96
@@ -104,9 +105,7 @@ def test_a_lora_that_is_not_there_stops_the_job(places: Places) -> None:
     assert told == ["<hypernet:x:1> in the prompt means nothing here and is left out"]
     told.clear()
     prompts.check_tags(_params(negative_prompt="<lora:nope:x> b"), places, told.append)
-    assert told == [
-        "<lora:nope:x> is mere text in the negative prompt; LoRAs belong in the prompt"
-    ]
+    assert told == ["<lora:nope:x> is mere text in the negative prompt; LoRAs belong in the prompt"]
 
 
 def test_embeddings_named_in_a_prompt(places: Places, model: Model) -> None:
@@ -118,6 +117,17 @@ def test_embeddings_named_in_a_prompt(places: Places, model: Model) -> None:
     assert found == {}
     assert told == ["The embedding “other” is left out: other was made for another family of "
                     "models than demo"]  # fmt: skip
+
+
+def test_a_pickle_is_read_once_it_is_allowed(places: Places, model: Model) -> None:
+    path = places.models / "embeddings" / "old.pt"
+    torch.save({"string_to_param": {"*": torch.ones(2, WIDTH)}}, path)
+    told: list[str] = []
+    assert prompts.embeddings(_params(prompt="old cat"), places, model, told.append) == {}
+    assert len(told) == 1 and "sdtui trust" in told[0]
+    trust(places, path)
+    found = prompts.embeddings(_params(prompt="old cat"), places, model, told.append)
+    assert [len(one) for one in found["old"]] == [2] and len(told) == 1
 
 
 def test_names_that_may_stand_in_a_prompt() -> None:
@@ -151,9 +161,8 @@ def test_layouts_of_safetensors(tmp_path: Path, model: Model, tensors: dict) -> 
             "name": "e",
         },
         {"<token>": torch.ones(WIDTH)},
-        torch.ones(2, WIDTH),
     ],
-    ids=["a1111", "diffusers", "bare"],
+    ids=["a1111", "diffusers"],
 )
 def test_layouts_of_pickles(tmp_path: Path, model: Model, content: object) -> None:
     torch.save(content, tmp_path / "e.pt")
@@ -168,7 +177,7 @@ class _Evil:
 
 def test_embeddings_that_cannot_be_used(tmp_path: Path, model: Model) -> None:
     torch.save({"a": _Evil()}, tmp_path / "evil.pt")
-    with pytest.raises(EmbeddingError, match="holds more than plain tensors"):
+    with pytest.raises(EmbeddingError, match="holds no embedding"):
         load_embedding(tmp_path / "evil.pt", model)
     assert not Path("/tmp/sdtui-evil-embedding").exists()
     torch.save({"note": 1}, tmp_path / "none.pt")
