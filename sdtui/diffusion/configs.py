@@ -105,7 +105,7 @@ def vae_config(shapes: Shapes, base: str) -> dict[str, Any]:
         "down_block_types": ["DownEncoderBlock2D"] * levels,
         "up_block_types": ["UpDecoderBlock2D"] * levels,
         "mid_block_add_attention": any(".mid.attn_1." in name for name in shapes),
-        "scaling_factor": FAMILIES[base].latent_scale,
+        "scaling_factor": FAMILIES.get(base, FAMILIES["sd15"]).latent_scale,
         "sample_size": 1024 if base == "sdxl" else 512,
     }
 

@@ -23,7 +23,8 @@ class Folder:
     def __init__(self, path: Path, family: str) -> None:
         self.path = path
         config = self._json("unet/config.json")
-        self.base = BASES.get(config.get("cross_attention_dim") or 0, family)
+        two = (path / "text_encoder_2").is_dir()
+        self.base = BASES.get(config.get("cross_attention_dim") or 0, "sdxl" if two else family)
         self.variant = VARIANTS.get(config.get("in_channels") or 4, "")
         self.files = tuple(sorted(path.glob("*/*.safetensors")))
 

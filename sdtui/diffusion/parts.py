@@ -30,9 +30,9 @@ class Parts:
     told: Told
 
     def vae_dtype(self, base: str) -> torch.dtype:
-        """fp32 for SDXL; else as the U-Net, also where its precision was asked for."""
-        wanted = vae_dtype(self.device, base)
-        return wanted if base == "sdxl" else self.dtype
+        """As `device.vae_dtype`; on a CPU a precision that was asked for holds for the VAE too."""
+        asked = self.device.type == "cpu" and base != "sdxl"
+        return self.dtype if asked else vae_dtype(self.device, base)
 
 
 def filled(

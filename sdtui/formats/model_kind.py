@@ -42,6 +42,7 @@ FOREIGN = (
     ("Stable Video Diffusion", r"\.time_stack\.|\.time_mixer\."),
     ("AnimateDiff motion module", r"\.motion_modules\.\d+\.temporal_transformer\."),
     ("Playground 2.5", r"^edm_mean$"),
+    ("IP-Adapter", r"^(ip_adapter|image_proj)\."),
 )
 FOREIGN_KEYS = tuple((name, re.compile(pattern)) for name, pattern in FOREIGN)
 V_TENSOR, V_STD = "output_blocks.11.1.transformer_blocks.0.norm1.bias", 0.09
@@ -120,7 +121,7 @@ def kind_of(shapes: Shapes, metadata: Mapping[str, str]) -> ModelKind:
     for name, pattern in FOREIGN_KEYS:
         if any(pattern.search(key) for key in shapes):
             return ModelKind("foreign", name)
-    if _has(shapes, "control_model.", "controlnet_cond_embedding.", "input_hint_block."):
+    if _has(shapes, "control_model.", "controlnet_cond_embedding.", "input_hint_block.", "lllite_"):
         return ModelKind("controlnet", _base(shapes))
     first = next((key for key in FIRST_CONVS if key in shapes), None)
     if first or ("conv_in.weight" in shapes and _has(shapes, "down_blocks.")):

@@ -113,6 +113,19 @@ def test_a_diffusers_folder_gives_the_same_model(
     assert torch.equal(model.table.sigmas, again.table.sigmas)
 
 
+def test_a_folder_of_fp16_variants_loads(files: Callable[[str], Path], tmp_path: Path) -> None:
+    model = loaded(files("sdxl"))
+    folder = as_folder(model, tmp_path / "folder")
+    for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
+        for file in (folder / part).glob("*.safetensors"):
+            file.rename(file.with_suffix(".fp16.safetensors"))
+    assert_same(loaded(folder).text_encoders[1], model.text_encoders[1])
+    (folder / "vae" / "config.json").unlink()
+    with pytest.raises(LoadError, match=r"folder/vae cannot be read"):
+        loaded(folder)
+    assert_same(loaded(folder, vae=files("sdxl")).vae, model.vae)
+
+
 def test_the_config_is_that_of_the_real_models(tmp_path: Path) -> None:
     """Of full-size files, from their shapes alone (hollow files: no weights on the disk)."""
     from sdtui.diffusion import configs, keys

@@ -119,6 +119,7 @@ def test_vae_embedding_and_upscaler(home: Path) -> None:
      ("joint_blocks.0.context_block.adaLN_modulation.1.bias", "Stable Diffusion 3"),
      ("lora_unet_double_blocks_0_img_attn_proj.lora_down.weight", "Flux"),
      ("transformer.transformer_blocks.0.attn.to_k.lora_A.weight", "Stable Diffusion 3"),
+     ("ip_adapter.1.to_k_ip.weight", "IP-Adapter"),
      ("model.diffusion_model.cap_embedder.0.weight", "Lumina or Z-Image")],
 )  # fmt: skip
 def test_other_families_are_named(name: str, base: str) -> None:
