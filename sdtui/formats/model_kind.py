@@ -39,12 +39,11 @@ FOREIGN = (
     ("Hunyuan", r"txt_in\.individual_token_refiner|mlp_t5\.0\."),
     ("LTX video", r"(^|\.)patchify_proj\.weight$"),
     ("Qwen image", r"transformer_blocks\.0\.img_mod\."),
-    ("Stable Video Diffusion", r"\.time_stack\.|\.time_mixer\."),
     ("AnimateDiff motion module", r"\.motion_modules\.\d+\.temporal_transformer\."),
-    ("Playground 2.5", r"^edm_mean$"),
     ("IP-Adapter", r"^(ip_adapter|image_proj)\."),
 )
-FOREIGN_KEYS = tuple((name, re.compile(pattern)) for name, pattern in FOREIGN)
+FOREIGN_KEYS = tuple((name, re.compile(pattern, re.M)) for name, pattern in FOREIGN)
+"""Looked for in all names at once, one a line."""
 V_TENSOR, V_STD = "output_blocks.11.1.transformer_blocks.0.norm1.bias", 0.09
 """SD 2's last norm: its bias spreads wider than this in the v-prediction models (a rule that
 ComfyUI and Forge rely on)."""
@@ -114,18 +113,21 @@ def what_is(path: Path) -> ModelKind:
 
 def kind_of(shapes: Shapes, metadata: Mapping[str, str]) -> ModelKind:
     """The kind of a file with these tensors. SD 2's prediction stays open (`what_is` looks)."""
-    if lora := lora_kind(shapes, metadata):
+    whole = next((key for key in FIRST_CONVS if key in shapes), None)
+    if whole is None and (lora := lora_kind(shapes, metadata)):
         base, algorithm = lora
         foreign = base and base not in BASE_WORDS
         return ModelKind("foreign" if foreign else "lora", base, algorithm)
-    for name, pattern in FOREIGN_KEYS:
-        if any(pattern.search(key) for key in shapes):
-            return ModelKind("foreign", name)
     if _has(shapes, "control_model.", "controlnet_cond_embedding.", "input_hint_block.", "lllite_"):
         return ModelKind("controlnet", _base(shapes))
-    first = next((key for key in FIRST_CONVS if key in shapes), None)
-    if first or ("conv_in.weight" in shapes and _has(shapes, "down_blocks.")):
-        return _checkpoint(shapes, metadata, first or "conv_in.weight")
+    if whole:
+        return _checkpoint(shapes, metadata, whole)
+    names = "\n".join(shapes)
+    for name, pattern in FOREIGN_KEYS:
+        if pattern.search(names):
+            return ModelKind("foreign", name)
+    if "conv_in.weight" in shapes and _has(shapes, "down_blocks."):
+        return _checkpoint(shapes, metadata, "conv_in.weight")
     return _small(shapes)
 
 
@@ -148,6 +150,10 @@ def _base(shapes: Shapes) -> str:
 
 
 def _checkpoint(shapes: Shapes, metadata: Mapping[str, str], first: str) -> ModelKind:
+    if "edm_mean" in shapes:
+        return ModelKind("foreign", "Playground 2.5")
+    if any(".time_stack." in key for key in shapes):
+        return ModelKind("foreign", "Stable Video Diffusion")
     base = _base(shapes)
     channels = shapes[first][1] if len(shapes[first]) == 4 else 0
     if not base or channels not in (4, *VARIANTS):

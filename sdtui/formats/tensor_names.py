@@ -14,7 +14,11 @@ BARE_VAE = re.compile(r"^vae\.(?=encoder\.|decoder\.|quant_conv|post_quant_conv)
 
 def unwrapped(names: Iterable[str]) -> dict[str, str]:
     """Each name as it stands in the file, by its name without wrapping."""
-    return {WRAPPING.sub("", name): name for name in names}
+    listed = list(names)
+    text = "\n".join(listed)
+    if not any(word in text for word in ("_orig_mod.", "module.", "state_dict.")):
+        return {name: name for name in listed}
+    return {WRAPPING.sub("", name): name for name in listed}
 
 
 def usual(names: Iterable[str]) -> dict[str, str]:

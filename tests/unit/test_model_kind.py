@@ -132,6 +132,13 @@ def test_a_vae_of_16_channels_is_foreign() -> None:
     assert kind_of({"decoder.conv_in.weight": (512, 16, 3, 3)}, {}).kind == "foreign"
 
 
+def test_controlnets_are_no_checkpoints() -> None:
+    first = {"input_blocks.0.0.weight": (320, 4, 3, 3)}
+    assert kind_of({**first, "input_hint_block.0.weight": (16, 3, 3, 3)}, {}).kind == "controlnet"
+    names = {f"model.diffusion_model.{name}": shape for name, shape in first.items()}
+    assert kind_of({**names, "control_model.x": (1,)}, {}).kind == "controlnet"
+
+
 def test_what_is_not_known_is_called_unknown() -> None:
     assert kind_of({"wonder.weight": (3, 3), "more.bias": (3,)}, {}).said == "unknown"
     assert kind_of({}, {}).kind == "unknown"
