@@ -18,7 +18,7 @@ import time
 
 from sdtui.backend import protocol as p
 from sdtui.backend.client import BackendGone, Client, running_backend
-from sdtui.backend.errors import CommandRefused
+from sdtui.backend.errors import BackendError, CommandRefused
 from sdtui.library.places import Places, find_places
 from sdtui.params.generate import GenerateParams
 
@@ -167,8 +167,11 @@ class Follower:
         if running_backend(places) is None:
             return lost
         await self.client.close()
-        self.client = await Client.connect(places, start=False)
-        jobs = (await self.client.subscribe()).jobs
+        try:
+            self.client = await Client.connect(places, start=False)
+            jobs = (await self.client.subscribe()).jobs
+        except BackendError:  # it was killed, and its lock was given back just now
+            return lost
         job = next((job for job in jobs if job.job == number), lost)
         for image in job.images:
             self._saved(image)
