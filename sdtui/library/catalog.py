@@ -19,10 +19,10 @@ from sdtui.params.generate import GenerateParams
 from sdtui.params.layers import Layer
 
 from . import model_folders
+from .kind_cache import described, keep
 from .model_files import (
     CatalogError,
     bare,
-    described,
     find_model,
     models,
     named,
@@ -75,6 +75,7 @@ class Checkpoint:
 def checkpoints(places: Places) -> list[Checkpoint]:
     """The demo model first, then the person's own by name. Raises ConfigError."""
     own = [_checkpoint(places, name, one) for name, one in _checkpoint_files(places).items()]
+    keep(places)
     kept = sorted((one for one in own if one is not None), key=lambda one: one.name.casefold())
     return [*_demo(), *kept]
 
@@ -105,15 +106,15 @@ def _demo() -> list[Checkpoint]:
 
 
 def _checkpoint_files(places: Places) -> dict[str, model_folders.Found]:
-    loose = [one for one in model_folders.loose(places) if _may_draw(one.path)]
+    loose = [one for one in model_folders.loose(places) if _may_draw(places, one.path)]
     files = named([*loose, *model_folders.search(places, "checkpoint")])
     # “name.vae.safetensors” belongs to its neighbour.
     return {key: one for key, one in files.items() if key != "demo" and not key.endswith(".vae")}
 
 
-def _may_draw(path: Path) -> bool:
+def _may_draw(places: Places, path: Path) -> bool:
     """A loose file is offered as a checkpoint unless it is known to be something else."""
-    return path.is_dir() or described(path)[0].kind in ("checkpoint", "unknown", "foreign")
+    return path.is_dir() or described(places, path)[0].kind in ("checkpoint", "unknown", "foreign")
 
 
 def vae_for(places: Places, checkpoint: Checkpoint, choice: str) -> Path | None:
@@ -225,7 +226,7 @@ def _checkpoint(places: Places, name: str, found: model_folders.Found) -> Checkp
     path = found.path
     if path.is_dir():
         return _folder(name, path)
-    kind, problem = described(path)
+    kind, problem = described(places, path)
     problem = problem or not_allowed(places, path, kind)
     if problem or kind.kind != "checkpoint":
         problem = problem or f"{path.name} is not a checkpoint: {kind.said}"

@@ -5,14 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-from sdtui.formats.header import HeaderError
-from sdtui.formats.model_kind import UNKNOWN, ModelKind, what_is
+from sdtui.formats.model_kind import ModelKind
 from sdtui.params.base import nearest
 
 from . import model_folders
+from .kind_cache import described, keep
 from .places import Places
 from .trust import is_trusted
 
@@ -48,14 +47,16 @@ def models(places: Places, kind: str) -> list[ModelFile]:
     out to be something else is listed with a `problem`. Raises ConfigError.
     """
     placed = model_folders.search(places, kind)
-    loose = [one for one in model_folders.loose(places) if described(one.path)[0].kind == kind]
+    lying_about = model_folders.loose(places)
+    loose = [one for one in lying_about if described(places, one.path)[0].kind == kind]
     found = []
     for name, one in named([*placed, *loose]).items():
-        what, problem = described(one.path)
+        what, problem = described(places, one.path)
         problem = problem or not_allowed(places, one.path, what)
         if not problem and what.kind != kind and not (kind == "vae" and "vae" in what.parts):
             problem = f"{one.path.name} is not a {kind}: {what.said}"
         found.append(ModelFile(name, one.path, what, problem))
+    keep(places)
     return sorted(found, key=lambda file: file.name.casefold())
 
 
@@ -102,22 +103,3 @@ def not_allowed(places: Places, path: Path, kind: ModelKind) -> str:
         f"{path.name} is a pickle, a format that can carry programs. sdtui runs none of them, but "
         f"asks once: allow this file with `sdtui trust {shlex.quote(str(path))}`"
     )
-
-
-def described(path: Path) -> tuple[ModelKind, str]:
-    """(kind, problem) of a file; remembered while it is the same file."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        return UNKNOWN, f"{path}: {error.strerror}"
-    return _read(path, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=10_000)
-def _read(path: Path, _size: int, _mtime_ns: int) -> tuple[ModelKind, str]:
-    try:
-        return what_is(path), ""
-    except HeaderError as error:
-        return UNKNOWN, str(error)
-    except OSError as error:
-        return UNKNOWN, f"{path}: {error.strerror}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import make_model
-from sdtui.library import catalog, model_folders
+from sdtui.library import catalog, kind_cache, model_folders
 from sdtui.library.config import ConfigError, add_folder, config_file, read_config
 from sdtui.library.places import Places, find_places
 
@@ -190,6 +190,21 @@ def test_a_changed_file_is_looked_at_again(places: Places) -> None:
     assert catalog.find(places, "m").family == "sd15"
     os.truncate(path, 5)
     assert "empty or cut off" in catalog.find(places, "m").problem
+
+
+def test_what_is_known_of_a_file_is_kept_for_the_next_process(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(places.models / "m.safetensors", "sdxl")
+    put(places.models / "other.safetensors")
+    before = catalog.checkpoints(places)
+    monkeypatch.setattr(kind_cache, "_known", {})  # as in a new process
+    with monkeypatch.context() as context:
+        context.setattr(kind_cache, "what_is", None)  # whoever reads a header now fails
+        assert catalog.checkpoints(places) == before
+    (places.cache / "model-kinds.json").write_text('{"rules": 1, "files": {"/x": [1]}}')
+    monkeypatch.setattr(kind_cache, "_known", {})
+    assert catalog.checkpoints(places) == before
 
 
 def test_three_hundred_files_are_listed_in_a_moment(places: Places) -> None:
