@@ -40,7 +40,7 @@ def delta(
     """
     here = {name: one.to(weight.device, torch.float32) for name, one in tensors.items()}
     try:
-        found = _difference(here, scale, dyn)
+        found = _difference(here, weight.numel(), scale, dyn)
         if found is None:
             return None
         found = _shaped(found, weight)
@@ -50,7 +50,7 @@ def delta(
         raise Misfit(f"{error.args[0]} is missing") from None
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, IndexError) as error:
+    except (RuntimeError, IndexError, ValueError, ZeroDivisionError) as error:
         raise Misfit(str(error).partition("\n")[0]) from error
 
 
@@ -65,16 +65,23 @@ def bias_delta(tensors: Tensors, bias: Tensor | None) -> Tensor | None:
     return found.to(bias.device, torch.float32).reshape(bias.shape)
 
 
-def _difference(tensors: Tensors, scale: float | None, dyn: int | None) -> Tensor | None:
+def _difference(tensors: Tensors, most: int, scale: float | None, dyn: int | None) -> Tensor | None:
+    """`most`: numbers that the result may have. A small file can ask for a product that fills the
+    memory."""
     if "diff" in tensors:
         return tensors["diff"]
     if "up" in tensors or "down" in tensors:
-        return _lora(tensors, scale, dyn)
+        return _lora(tensors, most, scale, dyn)
     if any(name.startswith("hada_") for name in tensors):
-        return _loha(tensors)
+        return _loha(tensors, most)
     if any(name.startswith("lokr_") for name in tensors):
-        return _lokr(tensors)
+        return _lokr(tensors, most)
     return None
+
+
+def _at_most(numbers: int, most: int) -> None:
+    if numbers > most:
+        raise Misfit(f"{numbers} numbers for a weight of {most}")
 
 
 def _scale(tensors: Tensors, rank: int) -> float:
@@ -83,27 +90,27 @@ def _scale(tensors: Tensors, rank: int) -> float:
     return alpha / rank if alpha else 1.0
 
 
-def _lora(tensors: Tensors, scale: float | None, dyn: int | None) -> Tensor:
+def _lora(tensors: Tensors, most: int, scale: float | None, dyn: int | None) -> Tensor:
     """B A; of convolutions B is 1x1. With a core between them (Tucker): LoCon's `mid`."""
     up, down = tensors["up"].flatten(1), tensors["down"].flatten(1)
     rank = len(down)
     factor = _scale(tensors, rank) if scale is None else scale
     if "mid" in tensors:
-        return _tucker(tensors["mid"], up.T, down) * factor
-    return (up[:, :dyn] * factor) @ down[:dyn]
+        return _tucker(tensors["mid"], up.T, down, most) * factor
+    return _product(up[:, :dyn] * factor, down[:dyn], most)
 
 
-def _loha(tensors: Tensors) -> Tensor:
+def _loha(tensors: Tensors, most: int) -> Tensor:
     """(A1 B1) * (A2 B2), element by element."""
     halves = []
     for number in (1, 2):
         a, b = tensors[f"hada_w{number}_a"], tensors[f"hada_w{number}_b"]
         core = tensors.get(f"hada_t{number}")
-        halves.append(a @ b if core is None else _tucker(core, a, b))
+        halves.append(_product(a, b, most) if core is None else _tucker(core, a, b, most))
     return halves[0] * halves[1] * _scale(tensors, len(tensors["hada_w1_b"]))
 
 
-def _lokr(tensors: Tensors) -> Tensor:
+def _lokr(tensors: Tensors, most: int) -> Tensor:
     """The Kronecker product of two factors, each whole or itself a product; both whole: scale 1."""
     rank = 0
     factors = []
@@ -112,17 +119,26 @@ def _lokr(tensors: Tensors) -> Tensor:
         if whole is None:
             a, b = tensors[f"lokr_w{number}_a"], tensors[f"lokr_w{number}_b"]
             core = tensors.get(f"lokr_t{number}")
-            product = (a @ b.flatten(1)).unflatten(1, b.shape[1:]) if core is None else None
-            whole = _tucker(core, a, b) if core is not None else product
+            if core is None:
+                whole = _product(a, b.flatten(1), most).unflatten(1, b.shape[1:])
+            else:
+                whole = _tucker(core, a, b, most)
             rank = len(b)
         factors.append(whole)
     first, second = factors
-    first = first.reshape(*first.shape, *(1 for _ in range(second.dim() - first.dim())))
+    _at_most(first.numel() * second.numel(), most)
+    first = first.reshape((*first.shape, *(1 for _ in range(second.dim() - first.dim()))))
     return torch.kron(first, second.contiguous()) * (_scale(tensors, rank) if rank else 1.0)
 
 
-def _tucker(core: Tensor, a: Tensor, b: Tensor) -> Tensor:
+def _product(a: Tensor, b: Tensor, most: int) -> Tensor:
+    _at_most(a.shape[0] * b.shape[1], most)
+    return a @ b
+
+
+def _tucker(core: Tensor, a: Tensor, b: Tensor, most: int) -> Tensor:
     """A core (i, j, kh, kw) between a (i, out) and b (j, in): (out, in, kh, kw)."""
+    _at_most(a.shape[1] * b.shape[1] * core.shape[2:].numel(), most)
     return torch.einsum("ij...,ip,jr->pr...", core, a, b)
 
 
@@ -145,7 +161,7 @@ def _decomposed(found: Tensor, weight: Tensor, tensors: Tensors) -> Tensor:
     LyCORIS' `dora_scale` is (out, 1, …) or (1, in, …); peft's `magnitude` is of rows, in any shape.
     """
     trained = tensors["dora_scale"] if "dora_scale" in tensors else tensors["magnitude"]
-    rows = "dora_scale" not in tensors or len(trained) == len(weight)
+    rows = "dora_scale" not in tensors or trained.shape[:1] == weight.shape[:1]
     changed = weight + found
     others = [dim for dim in range(weight.dim()) if dim != (0 if rows else 1)]
     length = torch.linalg.vector_norm(changed, dim=others, keepdim=True) + EPSILON

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from sdtui.formats.header import HeaderError, read_header
@@ -107,8 +108,14 @@ class LoraFile:
                 self.left_out.append(f"embedding {name}")
 
     def module(self, name: str) -> dict[str, Tensor]:
-        """The tensors of one of its modules by parameter."""
-        return {parameter: self.tensors[key] for parameter, key in self.keys.modules[name].items()}
+        """The tensors of one of its modules by parameter. Raises LoraError if one is not finite."""
+        found = {parameter: self.tensors[key] for parameter, key in self.keys.modules[name].items()}
+        if not all(bool(torch.isfinite(tensor.float()).all()) for tensor in found.values()):
+            raise LoraError(
+                f"The LoRA “{self.use.name}” is damaged or its training failed: it holds values "
+                f"that are not numbers (in {name})"
+            )
+        return found
 
     def scale(self, name: str, tensors: Mapping[str, Tensor]) -> float | None:
         """alpha / rank by peft's settings; None where the file has an alpha, or nothing tells."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sdtui.diffusion.deltas import Misfit, bias_delta, delta
-from sdtui.formats.lora_keys import sort_keys
+from sdtui.formats.lora_keys import PARAMETERS, sort_keys
 
 AGREE = 1e-5
 LAYERS: dict[str, Callable[[], nn.Module]] = {
@@ -193,3 +194,43 @@ def test_what_does_not_fit_is_refused(tensors: dict[str, Tensor]) -> None:
         delta(tensors, torch.zeros(6, 5))
     with pytest.raises(Misfit):
         bias_delta({"diff_b": torch.zeros(4)}, torch.zeros(6))
+
+
+def test_a_small_file_cannot_ask_for_a_product_that_fills_the_memory() -> None:
+    tall, wide = torch.zeros(1, 1).expand(10**7, 1), torch.zeros(1, 1).expand(1, 10**7)
+    for tensors in (
+        {"up": tall, "down": wide},
+        {"hada_w1_a": tall, "hada_w1_b": wide, "hada_w2_a": tall, "hada_w2_b": wide},
+        {"lokr_w1": tall, "lokr_w2": tall},
+        {"lokr_w1": torch.zeros(1, 1), "lokr_w2_a": tall, "lokr_w2_b": wide},
+        {"up": tall, "down": tall.T, "mid": torch.zeros(1, 1, 3, 3)},
+    ):
+        with pytest.raises(Misfit):
+            delta(tensors, torch.zeros(6, 5))
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3, 3), (6,)])
+def test_tensors_of_any_shape_either_fit_or_are_refused(shape: tuple[int, ...]) -> None:
+    random = Random(7)
+    names = sorted(set(PARAMETERS.values()) - {"diff_b"})
+    weight = torch.zeros(shape)
+    fitting = 0
+    for _ in range(3000):
+        kind = random.choice(("up down mid", "hada", "lokr", "diff"))
+        chosen = [name for name in names if name in kind or name.startswith(kind)]
+        chosen = [name for name in chosen if random.random() < 0.9]
+        chosen += [name for name in ("alpha", "dora_scale") if random.random() < 0.2]
+        tensors = {
+            name: torch.ones(
+                [random.choice((0, 1, 2, 3, 5, 6)) for _ in range(random.randint(0, 4))]
+            )
+            for name in chosen
+        }
+        try:
+            found = delta(tensors, weight)
+        except Misfit:
+            continue
+        if found is not None:
+            fitting += 1
+            assert found.shape == weight.shape and found.dtype == torch.float32
+    assert fitting or shape == (6, 5, 3, 3)

@@ -299,6 +299,19 @@ def test_files_that_cannot_be_read_are_said(models: Callable[[str], Model], tmp_
             patcher.apply([LoraUse(path.stem, path)])
 
 
+def test_a_lora_whose_training_failed_is_refused(
+    models: Callable[[str], Model], tmp_path: Path
+) -> None:
+    model = models("sd15")
+    before = weights(model)
+    tensors = load_file(lora(tmp_path / "a.safetensors").path)
+    tensors[f"{Q_IN_FILE['sd15']}.lora_up.weight"][0, 0] = torch.nan
+    save_file(tensors, tmp_path / "nan.safetensors")
+    with pytest.raises(LoraError, match=f"not numbers .in {Q_IN_FILE['sd15']}"):
+        LoraPatcher(model).apply([LoraUse("nan", tmp_path / "nan.safetensors")])
+    assert same(before, weights(model))
+
+
 def test_a_pickle_does_the_same_as_its_safetensors_version(
     models: Callable[[str], Model], tmp_path: Path
 ) -> None:
