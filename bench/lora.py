@@ -57,8 +57,10 @@ def checksum(model: Any) -> tuple[float, ...]:
 
 
 def row(model: Any, kind: str, files: list[Path]) -> tuple[str, ...]:
+    from sdtui.diffusion.device import give_memory_back
     from sdtui.diffusion.lora import LoraPatcher, LoraUse
 
+    give_memory_back()
     patcher = LoraPatcher(model)
     first, second = (LoraUse(path.stem, path, 0.8, 0.8) for path in files)
     own, before = checksum(model), own_memory_mb()

@@ -16,6 +16,7 @@ from sdtui.diffusion.load import Model, load_model
 from sdtui.diffusion.lora import LoraError, LoraPatcher, LoraUse
 from sdtui.diffusion.pipeline import Hooks, generate
 from sdtui.params.generate import GenerateParams
+from tests.vectors_path import load
 
 CPU = torch.device("cpu")
 Q = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
@@ -87,21 +88,34 @@ def test_every_module_of_a_file_is_found_and_everything_comes_back(
     assert all(one.data_ptr() == before[name].data_ptr() for name, one in weights(model).items())
 
 
+@pytest.mark.vectors
 @pytest.mark.parametrize("base", ["sd15", "sdxl"])
-def test_a_lora_adds_its_product_with_alpha_and_strength(
+def test_each_module_gets_its_product_with_alpha_and_strength(
     models: Callable[[str], Model], tmp_path: Path, base: str
 ) -> None:
-    model = models(base)
+    model, strength = models(base), {"unet": 0.75, "te": -0.5}
+    own = {name: tensor.clone() for name, tensor in weights(model).items()}
     use = lora(tmp_path / "a.safetensors", base, rank=8)
-    own = model.unet.get_submodule(Q).weight.detach().clone()
     file = {name: tensor.float() for name, tensor in load_file(use.path).items()}
-    stem = Q_IN_FILE[base]
-    product = file[f"{stem}.lora_up.weight"] @ file[f"{stem}.lora_down.weight"]
-    LoraPatcher(model).apply([at(use, 0.0, 0.75)])
-    found = model.unet.get_submodule(Q).weight
-    wanted = own + 0.75 * (file[f"{stem}.alpha"] / 8) * product
-    assert torch.allclose(found, wanted, atol=1e-5)
-    assert not torch.equal(found, own)
+    patcher = LoraPatcher(model)
+    patcher.apply([at(use, strength["te"], strength["unet"])])
+    found = weights(model)
+    vectors = load(f"training/lora_keys_{base}.json")
+    unet, text = (vectors[f"{map}_module_of_{part}_name"] for map, part in
+                  (("diffusers", "unet"), ("transformers5", "te")))  # fmt: skip
+    stems = {name.split(".")[0] for name in file}
+    for stem in stems:
+        part = "unet" if stem in unet else "text1" if stem.startswith("lora_te2_") else "text0"
+        path = unet.get(stem) or text[stem]
+        if f"{part}.{path}.weight" not in own:  # transformers 5.6 has no such level here
+            path = f"text_model.{path}"
+        up, down = file[f"{stem}.lora_up.weight"], file[f"{stem}.lora_down.weight"]
+        product = torch.einsum("or...,ri...->oi...", up, down)
+        factor = strength["unet" if part == "unet" else "te"] * file[f"{stem}.alpha"] / 8
+        wanted = own.pop(f"{part}.{path}.weight") + factor * product
+        assert torch.allclose(found[f"{part}.{path}.weight"], wanted, atol=1e-5), stem
+    assert same(own, found)  # the others
+    patcher.restore()
 
 
 def test_pictures_after_a_lora_are_those_of_before_bit_for_bit(
@@ -374,3 +388,28 @@ def test_pefts_names_do_the_same_as_kohyas(models: Callable[[str], Model], tmp_p
     assert match.left_out == ()
     assert same(kohya, weights(model))
     patcher.restore()
+
+
+@pytest.mark.slow
+def test_a_compiled_unet_goes_on_without_being_compiled_again(
+    models: Callable[[str], Model], tmp_path: Path
+) -> None:
+    from torch._dynamo.utils import counters
+
+    model = models("sd15")
+    compiled = torch.compile(model.unet, backend="eager")
+    latents, context = torch.randn(1, 4, 8, 8), torch.randn(1, 77, 64)
+
+    def call(network: torch.nn.Module) -> Tensor:
+        with torch.inference_mode():
+            return network(latents, torch.tensor(5.0), context).sample
+
+    plain = call(compiled)
+    graphs = counters["stats"]["unique_graphs"]
+    patcher = LoraPatcher(model)
+    patcher.apply([lora(tmp_path / "a.safetensors")])
+    with_it = call(compiled)
+    assert torch.equal(with_it, call(model.unet)) and not torch.equal(with_it, plain)
+    patcher.restore()
+    assert torch.equal(call(compiled), plain)
+    assert counters["stats"]["unique_graphs"] == graphs > 0
