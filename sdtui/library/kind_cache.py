@@ -36,7 +36,7 @@ class _Known:
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return  # a cache that cannot be read is as good as none
 
-    def save(self) -> None:
+    def remember(self) -> None:
         self.changed = False
         files = {
             path: [size, mtime_ns, {**asdict(kind), "parts": sorted(kind.parts)}, problem]
@@ -91,4 +91,4 @@ def keep(places: Places) -> None:
     """Write down what was learnt since the last time."""
     known = _of(places)
     if known.changed:
-        known.save()
+        known.remember()
