@@ -232,7 +232,10 @@ def _checkpoint(places: Places, name: str, found: model_folders.Found) -> Checkp
         problem = problem or f"{path.name} is not a checkpoint: {kind.said}"
         return Checkpoint(name, path, "unknown", 512, kind, problem)
     kind = _told_beside(path, kind)
-    return Checkpoint(name, path, kind.base, NATIVE_SIZE.get(kind.base, 512), kind)
+    size = NATIVE_SIZE.get(kind.base, 512)
+    if kind.base == "sd2" and kind.prediction == "epsilon":
+        size = 512  # SD 2's base models; those of 768 pixels predict v
+    return Checkpoint(name, path, kind.base, size, kind)
 
 
 def _told_beside(path: Path, kind: ModelKind) -> ModelKind:

@@ -178,6 +178,12 @@ def test_the_vae_beside_the_checkpoint_is_taken_by_itself(places: Places) -> Non
         catalog.vae_for(places, found, "kk")
 
 
+@pytest.mark.parametrize(("v", "size"), [(True, 768), (False, 512)])
+def test_sd2_has_two_sizes(places: Places, v: bool, size: int) -> None:
+    make_model.checkpoint(places.models / "m.safetensors", "sd2", tiny=True, v_prediction=v)
+    assert catalog.find(places, "m").native_size == size
+
+
 def test_a_config_beside_the_checkpoint_says_v_prediction(places: Places) -> None:
     path = put(places.models / "m.safetensors")
     assert catalog.find(places, "m").kind.prediction == "epsilon"
