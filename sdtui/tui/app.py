@@ -118,10 +118,10 @@ class SdtuiApp(actions.Actions, KeysInOrder):
         """The error that ended the program, None if it was ended by a person."""
         return self._exception
 
-    def _print_error_renderables(self) -> None:
-        # Textual would print a traceback over the terminal; the command line says a sentence and
-        # writes the traceback to the log.
-        self._exit_renderables.clear()
+    def _fatal_error(self) -> None:
+        # Textual would print a traceback with all locals over the terminal; the command line says
+        # a sentence and writes the traceback to the log.
+        self._close_messages_no_wait()
 
     def _hung_up(self, *_: object) -> None:
         """The line has dropped: end at once. Not by the loop, which may wait for the terminal."""

@@ -22,6 +22,7 @@ from sdtui.tui.messages import (
     ValueReset,
 )
 from sdtui.tui.pictures.picture import Picture
+from sdtui.tui.prompt_facts import PromptFacts
 from sdtui.tui.widgets.canvas import Caption
 from sdtui.tui.widgets.field_help import FieldHelp
 from sdtui.tui.widgets.filmstrip import Filmstrip
@@ -72,6 +73,26 @@ class GenerateScreen(Workspace):
 
     def on_mount(self) -> None:
         self.query_one("#prompt").focus()
+        self.facts = PromptFacts(self.sdtui, self._facts_known)
+        for editor in self.query(PromptEditor):
+            editor.has_lora = self.facts.has_lora
+        self.look_at_files()
+
+    # ------------------------------------------------------------ the prompt
+
+    def look_at_files(self) -> None:
+        """Look again which LoRAs there are and how the checkpoint cuts words, if that is due."""
+        self.facts.look(str(self.sdtui.settings.value("checkpoint")))
+
+    def _facts_known(self) -> None:
+        for editor in self.query(PromptEditor):
+            editor.recolour()
+            self._count_tokens(editor)
+
+    def _count_tokens(self, editor: PromptEditor) -> None:
+        name = "Prompt" if editor.id == "prompt" else "Negative prompt"
+        tokens = self.facts.tokens(editor.text) if editor.text else ""
+        self.query_one(f"#title-{editor.id}", Title).say(f"{name}  {tokens}".strip())
 
     # ------------------------------------------------------------ the picture
 
@@ -168,6 +189,8 @@ class GenerateScreen(Workspace):
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         name = event.text_area.id or ""
+        self.look_at_files()
+        self._count_tokens(self.query_one(f"#{name}", PromptEditor))
         if event.text_area.text != self.sdtui.settings.value(name):
             self.sdtui.change(self.sdtui.settings.edit(**{name: event.text_area.text}))
 
