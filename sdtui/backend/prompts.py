@@ -4,7 +4,7 @@ computed. Light until a model is there."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -109,20 +109,25 @@ def _drawn(params: GenerateParams, index: int, lookup: wildcards.Lookup) -> dict
 
 
 def check_tags(
-    params: GenerateParams, places: Places, notice: Callable[[str], None]
-) -> list[loras.ChosenLora]:
-    """The files of the LoRAs that the prompt names; a tag that means nothing here is told.
+    requests: Sequence[GenerateParams], places: Places, notice: Callable[[str], None]
+) -> list[list[loras.ChosenLora]]:
+    """For each request the LoRAs that its prompt names; a tag that means nothing here is told.
 
     Raises:
         JobError: a LoRA is not there, or a weight is no number.
     """
-    for tag in extra_networks.unknown(extra_networks.parse(params.prompt)[1]):
-        notice(f"{tag.text} in the prompt means nothing here and is left out")
-    for tag in extra_networks.parse(params.negative_prompt)[1]:
-        if tag.word in extra_networks.LORA_WORDS:
-            notice(f"{tag.text} is mere text in the negative prompt; LoRAs belong in the prompt")
+    remarks: dict[str, None] = {}
+    for one in requests:
+        for tag in extra_networks.unknown(extra_networks.parse(one.prompt)[1]):
+            remarks[f"{tag.text} in the prompt means nothing here and is left out"] = None
+        for tag in extra_networks.parse(one.negative_prompt)[1]:
+            if tag.word in extra_networks.LORA_WORDS:
+                remark = "is mere text in the negative prompt; LoRAs belong in the prompt"
+                remarks[f"{tag.text} {remark}"] = None
+    for remark in remarks:
+        notice(remark)
     try:
-        return loras.chosen(places, params.prompt)
+        return loras.chosen(places, [one.prompt for one in requests])
     except (catalog.CatalogError, ConfigError) as error:
         raise JobError(str(error)[:1].upper() + str(error)[1:], usage=True) from None
 

@@ -94,7 +94,7 @@ class GenerateRunner:
         params = prompts.settled(GenerateParams.model_validate(job.params))
         work = _Work(self, self._places, job.job, params, report, cancelled)
         requests = work.requests = prompts.chosen(params, self._places, work.warn)
-        work.loras = [prompts.check_tags(one, self._places, work.warn) for one in requests]
+        work.loras = prompts.check_tags(requests, self._places, work.warn)
         try:
             kept = self._loaded(params, work)
             work.make(kept)

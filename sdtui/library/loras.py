@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -42,16 +42,16 @@ class ChosenLora:
     file: ModelFile
 
 
-def chosen(places: Places, prompt: str) -> list[ChosenLora]:
-    """The LoRAs that a prompt asks for. Raises LoraProblem, ConfigError."""
+def chosen(places: Places, prompts: Sequence[str]) -> list[list[ChosenLora]]:
+    """The LoRAs that each prompt asks for. Raises LoraProblem, ConfigError."""
     try:
-        tags = extra_networks.loras(extra_networks.parse(prompt)[1])
+        tags = [extra_networks.loras(extra_networks.parse(prompt)[1]) for prompt in prompts]
     except extra_networks.TagError as error:
         raise LoraProblem(str(error)) from None
-    if not tags:
-        return []
-    here = models(places, "lora")
-    return [ChosenLora(tag, _file(places, here, tag.name)) for tag in tags]
+    names = {tag.name for some in tags for tag in some}
+    here = models(places, "lora") if names else []
+    files = {name: _file(places, here, name) for name in sorted(names)}
+    return [[ChosenLora(tag, files[tag.name]) for tag in some] for some in tags]
 
 
 def _file(places: Places, here: list[ModelFile], name: str) -> ModelFile:

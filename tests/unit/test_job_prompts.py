@@ -99,12 +99,13 @@ def test_a_lora_that_is_not_there_stops_the_job(places: Places) -> None:
         ("a <lora:nope:x>", "needs a number for its weight"),
     ):
         with pytest.raises(JobError, match=said):
-            prompts.check_tags(_params(prompt=prompt), places, told.append)
+            prompts.check_tags([_params(prompt=prompt)], places, told.append)
     assert told == []
-    prompts.check_tags(_params(prompt="a <hypernet:x:1> (b:1.2)"), places, told.append)
+    requests = [_params(prompt="a <hypernet:x:1> (b:1.2)")] * 2
+    assert prompts.check_tags(requests, places, told.append) == [[], []]
     assert told == ["<hypernet:x:1> in the prompt means nothing here and is left out"]
     told.clear()
-    prompts.check_tags(_params(negative_prompt="<lora:nope:x> b"), places, told.append)
+    prompts.check_tags([_params(negative_prompt="<lora:nope:x> b")], places, told.append)
     assert told == ["<lora:nope:x> is mere text in the negative prompt; LoRAs belong in the prompt"]
 
 

@@ -31,7 +31,7 @@ def meant(places: Places, name: str) -> Path | None:
 
 def refused(places: Places, prompt: str) -> str:
     with pytest.raises(loras.LoraProblem) as caught:
-        loras.chosen(places, prompt)
+        loras.chosen(places, [prompt])
     return str(caught.value)
 
 
@@ -87,10 +87,11 @@ def test_a_hash_of_nothing_is_not_believed(places: Places) -> None:
 
 def test_weights_come_with_the_file(places: Places) -> None:
     path = lora(places, "hat")
-    (one, two) = loras.chosen(places, "1girl <lora:hat:0.5:-0.25> <lyco:hat:unet=2> x")
+    prompt = "1girl <lora:hat:0.5:-0.25> <lyco:hat:unet=2> x"
+    (one, two), none = loras.chosen(places, [prompt, "a <hypernet:x:1> b"])
     assert (one.file.path, one.tag.te, one.tag.unet) == (path, 0.5, -0.25)
     assert (two.tag.te, two.tag.unet) == (1.0, 2.0)
-    assert loras.chosen(places, "a <hypernet:x:1> b") == []
+    assert none == []
 
 
 def test_what_cannot_be_used_is_said(places: Places) -> None:
@@ -113,7 +114,7 @@ def test_another_family_is_refused_by_the_header_alone(places: Places) -> None:
     folder = places.models / "loras"
     make_model.lora(folder / "xl.safetensors", "sdxl", hollow=True)
     make_model.lora(folder / "fifteen.safetensors", "sd15", hollow=True)
-    xl, fifteen = (loras.chosen(places, f"<lora:{name}:1>") for name in ("xl", "fifteen"))
+    xl, fifteen = loras.chosen(places, ["<lora:xl:1>", "<lora:fifteen:1>"])
     loras.check_base([*xl], "sdxl", "m")
     loras.check_base([*fifteen], "sd15", "m")
     loras.check_base([*xl, *fifteen], "unknown", "m")
