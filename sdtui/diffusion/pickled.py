@@ -5,14 +5,13 @@ from __future__ import annotations
 import pickle
 import types
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sdtui.formats.pickled import NESTS, Inert, Table
+from sdtui.formats.pickled import Inert, Table, flat
 
 ALLOWED = {
     ("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_tensor"),
@@ -52,22 +51,9 @@ def pickled_tensors(path: Path) -> dict[str, Tensor]:
                 path, map_location="cpu", weights_only=False, mmap=_mappable(path),
                 pickle_module=INERT_PICKLE,
             )  # fmt: skip
-    return _tensors(loaded)
+    return {name: tensor.detach() for name, tensor in flat(loaded, Tensor)}
 
 
 def _mappable(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(2) == b"PK"
-
-
-def _tensors(loaded: Any, prefix: str = "", depth: int = 0) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = {}
-    if not isinstance(loaded, Mapping) or depth > 2:
-        return found
-    for key, value in loaded.items():
-        if isinstance(value, Tensor):
-            found[f"{prefix}{key}"] = value.detach()
-        elif key in NESTS:
-            inner = "string_to_param." if key == NESTS[-1] else ""
-            found |= _tensors(value, inner, depth + 1)
-    return found

@@ -11,11 +11,13 @@ import pickle
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from .header import HeaderError
 
 SUFFIXES = (".ckpt", ".pt", ".pth", ".bin")
+MAX_NESTS = 20_000
 MAX_BYTES = 4 << 20
 """Of instructions; SDXL needs 0.6 MB. Weights are not counted."""
 LEGACY_HEAD = 3
@@ -25,9 +27,13 @@ NESTS = ("state_dict", "params_ema", "params", "model", "string_to_param")
 
 
 class Inert:
-    """Stands for anything a pickle names: takes everything and does nothing."""
+    """Stands for anything a pickle names: takes everything and does nothing.
+
+    Of a whole torch module it keeps the state, in which the tensors are.
+    """
 
     dump_patches = False  # torch asks classes of its old format for it
+    state: Mapping[Any, Any] = MappingProxyType({})
 
     def __new__(cls, *_args: Any, **_named: Any) -> Inert:
         return super().__new__(cls)
@@ -36,7 +42,10 @@ class Inert:
     def __call__(self, *_args: Any, **_named: Any) -> Inert:
         return self
 
-    def __setstate__(self, _state: Any) -> None: ...
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, dict) and "_parameters" in state:
+            self.state = state
+
     def __setitem__(self, _key: Any, _value: Any) -> None: ...
     def append(self, _one: Any) -> None: ...
     def extend(self, _all: Any) -> None: ...
@@ -97,11 +106,11 @@ def pickled_shapes(path: Path) -> dict[str, tuple[int, ...]]:
             for _ in range(LEGACY_HEAD):
                 _Reader(start).load()
             loaded = _Reader(start).load()
+        shapes = {name: tuple(shape) for name, shape in flat(loaded, Shape)}
     except (OSError, HeaderError):
         raise
     except Exception:  # a made-up pickle can fail in any way
         raise broken from None
-    shapes = dict(_flat(loaded))
     if not shapes:
         raise broken
     return shapes
@@ -119,11 +128,24 @@ def _instructions(path: Path) -> bytes:
             return member.read(MAX_BYTES)
 
 
-def _flat(loaded: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, tuple[int, ...]]]:
-    if not isinstance(loaded, Mapping) or depth > 2:
+def flat(
+    loaded: Any, leaf: type, prefix: str = "", seen: set[int] | None = None
+) -> Iterator[tuple[str, Any]]:
+    """(name, leaf) of everything of that type: in the object itself, in the nests that files have,
+    and in whole modules. What is reached twice counts once: a pickle may lead in circles."""
+    seen = set() if seen is None else seen
+    if id(loaded) in seen or len(seen) > MAX_NESTS:
+        return
+    seen.add(id(loaded))
+    if isinstance(loaded, Inert):
+        for part in ("_parameters", "_buffers", "_modules"):
+            yield from flat(loaded.state.get(part), leaf, prefix, seen)
+    if not isinstance(loaded, Mapping):
         return
     for key, value in loaded.items():
-        if isinstance(value, Shape):
-            yield f"{prefix}{key}", tuple(value)
-        elif key in NESTS:
-            yield from _flat(value, "string_to_param." if key == NESTS[-1] else "", depth + 1)
+        if isinstance(value, leaf):
+            yield f"{prefix}{key}", value
+        elif key in NESTS and not prefix:
+            yield from flat(value, leaf, "string_to_param." if key == NESTS[-1] else "", seen)
+        elif isinstance(value, Inert) and value.state:
+            yield from flat(value, leaf, f"{prefix}{key}.", seen)

@@ -104,6 +104,21 @@ def test_embeddings_and_upscalers_in_pickles(home: Path) -> None:
     assert what_is(home / "u.pth").said == "upscaler, pickle"
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_whole_modules_and_old_embeddings_give_their_tensors(home: Path, zipped: bool) -> None:
+    inner = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU())
+    module = torch.nn.Sequential(OrderedDict(conv_first=torch.nn.Conv2d(3, 4, 3), body=inner))
+    torch.save(module, home / "u.pth", _use_new_zipfile_serialization=zipped)
+    assert what_is(home / "u.pth").said == "upscaler, pickle"
+    read = pickled_tensors(home / "u.pth")
+    assert read.keys() == module.state_dict().keys()
+    assert all(torch.equal(read[name], one) for name, one in module.state_dict().items())
+    old = {"string_to_param": torch.nn.ParameterDict({"*": torch.ones(2, 768)}), "name": "x"}
+    torch.save(old, home / "e.pt", _use_new_zipfile_serialization=zipped)
+    assert what_is(home / "e.pt").said == "SD 1.5 embedding, pickle"
+    assert torch.equal(pickled_tensors(home / "e.pt")["string_to_param.*"], torch.ones(2, 768))
+
+
 @pytest.mark.parametrize(
     "bomb",
     [
@@ -121,6 +136,15 @@ def test_bombs_are_refused_quickly(home: Path, bomb: bytes) -> None:
     with pytest.raises(HeaderError):
         what_is(path)
     assert time.process_time() - started < 2
+
+
+def test_circles_end(home: Path) -> None:
+    round_again: dict[str, object] = {"v": torch.zeros(2)}
+    for name in ("state_dict", "params", "params_ema", "model"):
+        round_again[name] = round_again
+    torch.save(round_again, home / "a.ckpt")
+    assert what_is(home / "a.ckpt").pickle
+    assert pickled_tensors(home / "a.ckpt").keys() == {"v"}
 
 
 def test_instructions_that_inflate_are_refused(home: Path) -> None:
