@@ -40,7 +40,7 @@ class _Known:
         self.changed = False
         files = {
             path: [size, mtime_ns, {**asdict(kind), "parts": sorted(kind.parts)}, problem]
-            for path, (size, mtime_ns, (kind, problem)) in self.entries.items()
+            for path, (size, mtime_ns, (kind, problem)) in list(self.entries.items())
             if Path(path).exists()
         }
         try:
