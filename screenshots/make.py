@@ -65,6 +65,7 @@ class Studio:
     def open(self, size: tuple[int, int]) -> Terminal:
         terminal = Terminal(self.command, *size, env=self.env)
         terminal.wait_for("Quit")
+        terminal.wait_for("▀")
         return terminal
 
 
