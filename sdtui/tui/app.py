@@ -62,8 +62,8 @@ class SdtuiApp(actions.Actions, KeysInOrder):
         self.session = loaded or session.Session(settings=first_settings(places))
         self._choices: dict[str, tuple[float, list[str]]] = {}
         self.link = Link(
-            places, self.state, changed=self._changed, notice=self._notice, ended=self._job_ended,
-            lost=self._lost,
+            places, self.state, attached=self.read_gallery, changed=self._changed,
+            notice=self._notice, ended=self._job_ended, lost=self._lost,
         )  # fmt: skip
         self._following: asyncio.Task[None] | None = None
         self._save_timer: Any = None
@@ -82,7 +82,6 @@ class SdtuiApp(actions.Actions, KeysInOrder):
         if self._remark:
             self.notify(self._remark, severity="warning", timeout=10)
         self.follow()
-        self.run_worker(self._read_gallery, thread=True)
 
     def _heed_signals(self) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -93,6 +92,11 @@ class SdtuiApp(actions.Actions, KeysInOrder):
         """Attach to the backend, starting one if none runs."""
         if self._following is None or self._following.done():
             self._following = asyncio.create_task(self.link.follow(), name="backend link")
+        self.read_gallery()
+
+    def read_gallery(self) -> None:
+        """Read the latest pictures: at the start, and once attached, for those made in between."""
+        self.run_worker(self._read_gallery, thread=True, group="gallery")
 
     def _read_gallery(self) -> None:
         from sdtui.library.gallery import Gallery
@@ -101,7 +105,7 @@ class SdtuiApp(actions.Actions, KeysInOrder):
         self.call_from_thread(self._add_pictures, pictures)
 
     def _add_pictures(self, pictures: Sequence[Known]) -> None:
-        self.state.add_older(pictures)
+        self.state.take_gallery(pictures)
         self._changed()
 
     async def on_unmount(self) -> None:

@@ -20,18 +20,21 @@ FRAME_S = 0.1
 class Link:
     """Keeps `state` up to date. Belongs to the app's loop.
 
+    `attached` is called after each snapshot, when what the files say can be read.
     `changed` is called at most every FRAME_S for progress, and at once for what matters more.
     `lost` is called when the backend has gone (or could not be reached) for a reason to be shown.
     """
 
     def __init__(
         self, places: Places, state: AppState, *,
+        attached: Callable[[], None],
         changed: Callable[[], None],
         notice: Callable[[p.Notice], None],
         ended: Callable[[p.JobView], None],
         lost: Callable[[BackendError | PlaceError], None],
     ) -> None:  # fmt: skip
         self._places, self._state = places, state
+        self._attached = attached
         self._changed, self._notice, self._ended, self._lost = changed, notice, ended, lost
         self._client: Client | None = None
         self._pending = False
@@ -44,6 +47,7 @@ class Link:
                 self._client = client = await Client.connect(self._places)
                 self._state.load(await client.subscribe())
                 self._tell()
+                self._attached()
                 self._check_version(client.welcome.version)
                 async for event in client.events():
                     self._take(event)

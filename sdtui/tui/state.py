@@ -95,6 +95,12 @@ class AppState:
         rest = [path for path in self.pictures if path != image.path]
         self._keep([image.path, *rest], [image])
 
+    def take_gallery(self, images: Sequence[Known]) -> None:
+        """The latest pictures as the gallery has them; what is not in it yet is newer."""
+        there = {image.path for image in images}
+        newer = [path for path in self.pictures if path not in there]
+        self._keep([*newer, *(image.path for image in images)], images)
+
     def add_older(self, images: Sequence[Known]) -> None:
         """Put pictures behind those that are there, newest first."""
         there = set(self.pictures)
@@ -106,7 +112,7 @@ class AppState:
         self.about |= {
             image.path: f"{image.width}x{image.height}  seed {image.seed}" for image in images
         }
-        self.about = {path: self.about[path] for path in self.pictures}
+        self.about = {path: self.about[path] for path in self.pictures if path in self.about}
 
     def _change(self, number: int, **values: object) -> None:
         job = self.jobs.get(number)

@@ -67,12 +67,12 @@ def _keys(screen: Screen[object]) -> list[tuple[str, list[tuple[str, str]]]]:
         rows = groups.setdefault(where, {})
         # Digits pick presets: one row for all nine.
         action = binding.action.partition("(")[0] if binding.key.isdigit() else binding.action
-        names, _ = rows.setdefault(action, ([], binding.description))
-        key = screen.app.get_key_display(binding)
+        names, _ = rows.setdefault(action, ([], binding.tooltip or binding.description))
+        key = "1…9" if binding.key.isdigit() else screen.app.get_key_display(binding)
         if key not in names:
             names.append(key)
     return [
-        (where, [(_joined(names), what) for names, what in groups[where].values()])
+        (where, [(" ".join(names[:3]), what) for names, what in groups[where].values()])
         for where in ("Here", "On this screen", "Everywhere")
         if where in groups
     ]
@@ -88,6 +88,3 @@ def _ours(node: DOMNode, binding: Binding) -> bool:
             keys.update(part.strip() for part in key.split(","))
     return binding.key in keys
 
-
-def _joined(names: list[str]) -> str:
-    return f"{names[0]}…{names[-1]}" if len(names) > 3 else " ".join(names)

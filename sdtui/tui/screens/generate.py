@@ -119,7 +119,7 @@ class GenerateScreen(Workspace):
             caption.tell(state, f"unfinished: {running.title}")
         else:
             path = path or (state.pictures[0] if state.pictures else None)
-            self.query_one("#picture", Picture).say_when_empty("" if running else START)
+            self.query_one("#picture", Picture).say_when_empty("" if running or path else START)
             self._look(path, 0)
             caption.tell(state, described(path, state.about))
         self.query_one(Filmstrip).tell(state.pictures, path)
