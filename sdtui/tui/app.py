@@ -253,7 +253,7 @@ def with_model(
     """The settings with what suits this checkpoint, if it is there."""
     try:
         chosen = catalog.find(places, name)
-    except catalog.UnknownCheckpoint:
+    except catalog.CatalogError:
         return settings
     return settings.with_layer(catalog.model_layer(chosen), over="model")
 

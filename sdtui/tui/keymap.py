@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.binding import Binding, BindingType
 
 GLOBAL: list[BindingType] = [
-    Binding("ctrl+j,ctrl+enter", "generate", "Make", tooltip="Make picture", key_display="^j", priority=True,
-            id="generate"),
+    Binding("ctrl+j,ctrl+enter", "generate", "Make", tooltip="Make picture", key_display="^j",
+            priority=True, id="generate"),
     Binding("f1", "help", "Help", priority=True, id="help"),
     Binding("question_mark", "help", "Help", show=False, id="help.letter"),
     Binding("f2", "go('generate')", "Generate", show=False, priority=True, id="screen.generate"),
@@ -19,6 +19,7 @@ GLOBAL: list[BindingType] = [
     Binding("ctrl+r", "restart", "Start backend", show=False, id="backend.start"),
     Binding("ctrl+l", "redraw", "Draw again", show=False, priority=True, id="redraw"),
     Binding("ctrl+t", "toggle_theme", "Light/dark", show=False, id="theme"),
-    Binding("ctrl+p", "command_palette", "All", tooltip="Every action by name", show=True, priority=True, id="palette"),
+    Binding("ctrl+p", "command_palette", "All", tooltip="Every action by name", priority=True,
+            id="palette"),
     Binding("ctrl+q", "leave", "Quit", priority=True, id="quit"),
 ]  # fmt: skip
