@@ -42,23 +42,29 @@ def terminal(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[PtyProgr
     try:
         program.wait_for("Prompt", 60)
         program.wait_for("▀", 60)
-        program.quiet(1.5, 20)
+        program.quiet(0.4, 20)  # the cursor blinks twice a second
         yield program
     finally:
         program.close()
 
 
 def most(program: PtyProgram, keys: str, times: int) -> int:
-    """The most bytes that one press costs; what the monitor row says in between is in it."""
-    costs = []
-    for _ in range(times):
-        program.quiet(0.3, 3)
-        before = len(program.output)
-        program.send(keys)
-        assert program.read(10), f"{keys!r} changes nothing on the screen"
-        program.quiet(0.4, 3)
-        costs.append(len(program.output) - before)
-    return max(costs)
+    """The most bytes that one of `times` presses costs.
+
+    Each is made in two rounds and the cheaper one counts: once a second the monitor row says
+    something in between.
+    """
+    rounds = [[_cost(program, keys) for _ in range(times)] for _ in range(2)]
+    return max(map(min, *rounds))
+
+
+def _cost(program: PtyProgram, keys: str) -> int:
+    program.quiet(0.2, 3)
+    before = len(program.output)
+    program.send(keys)
+    assert program.read(10), f"{keys!r} changes nothing on the screen"
+    program.quiet(0.3, 3)
+    return len(program.output) - before
 
 
 def test_a_key_press_costs_little_with_pictures_on_screen(
@@ -66,12 +72,12 @@ def test_a_key_press_costs_little_with_pictures_on_screen(
 ) -> None:
     terminal.send("words to move in")
     terminal.wait_for("in", 20)
-    assert most(terminal, LEFT, 4) < 2_000, "cursor move in the prompt"
-    assert most(terminal, "x", 4) < 2_000, "a letter"
-    assert most(terminal, TAB, 8) < 5_000, "Tab, twice round"
+    assert most(terminal, LEFT, 3) < 2_000, "cursor move in the prompt"
+    assert most(terminal, "x", 3) < 2_000, "a letter"
+    assert most(terminal, TAB, 4) < 5_000, "Tab, twice round"
     terminal.send(TAB + TAB)
-    terminal.quiet(1, 5)
-    assert most(terminal, DOWN, 4) < 2_000, "cursor move in the form"
+    terminal.quiet(0.4, 5)
+    assert most(terminal, DOWN, 3) < 2_000, "cursor move in the form"
     assert most(terminal, RIGHT, 3) < 2_000, "a step of a value"
 
 
@@ -95,6 +101,7 @@ async def test_a_closed_line_ends_the_program_and_nothing_else(
     job = await enqueue(client, "steps=60 step_s=0.05")
     terminal.send("typed and not lost")
     terminal.wait_for("not lost", 20)
+    terminal.quiet(0.3, 2)
     os.close(terminal.fd)
     pid, terminal.fd = terminal.pid, os.open(os.devnull, os.O_RDONLY)
     end = time.monotonic() + 30
