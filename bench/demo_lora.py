@@ -86,7 +86,7 @@ def draw(pipeline: StableDiffusionPipeline, prompts: list[str]) -> list[Image.Im
     for start in range(0, len(prompts), 8):
         part = prompts[start : start + 8]
         seeds = [torch.Generator().manual_seed(start + i) for i in range(len(part))]
-        images += pipeline(part, num_inference_steps=20, guidance_scale=5.0, width=size,
+        images += pipeline(part, num_inference_steps=20, guidance_scale=4.0, width=size,
                            height=size, generator=seeds).images  # fmt: skip
     return images
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from sdtui.library import atomic
 from . import tokenizer as vocabulary
 from .unet_stage import SCHEDULE
 
-SETTINGS = "width: 128\nheight: 128\nsteps: 20\ncfg_scale: 5.0\n"
+SETTINGS = "width: 128\nheight: 128\nsteps: 20\ncfg_scale: 4.0\n"
 """What suits this model, in the words of `GenerateParams`."""
 
 
@@ -46,4 +47,11 @@ def export(
             if path.is_file():
                 target = folder / path.relative_to(temporary / "model")
                 atomic.replace_bytes(target, path.read_bytes(), 0o644)
+    _load_as_float32(folder / "text_encoder" / "config.json")
     atomic.replace_text(folder / "sdtui.yaml", SETTINGS, 0o644)
+
+
+def _load_as_float32(path: Path) -> None:
+    """transformers loads as the config says, diffusers as fp32: on a CPU they must agree."""
+    config = json.loads(path.read_text()) | {"dtype": "float32"}
+    atomic.replace_text(path, json.dumps(config, indent=2) + "\n", 0o644)

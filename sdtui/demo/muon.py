@@ -24,7 +24,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
     a, b, c = NEWTON_SCHULZ
     for _ in range(5):
         gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return (x.T if matrix.shape[0] > matrix.shape[1] else x).float()
 
 

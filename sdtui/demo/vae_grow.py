@@ -53,8 +53,12 @@ class Pictures:
 
     @cached_property
     def rows(self) -> dict[int, np.ndarray]:
-        return {size: np.concatenate([dataset.load(self.work, name, size) for name in names])
-                for size, names in self.SETS.items()}  # fmt: skip
+        """Sets in equal shares: as many of the first as there are of the last."""
+        loaded = {}
+        for size, names in self.SETS.items():
+            sets = [dataset.load(self.work, name, size) for name in names]
+            loaded[size] = np.concatenate([rows[: len(sets[-1])] for rows in sets])
+        return loaded
 
     @torch.no_grad()
     def batch(self, stage: Stage, size: int) -> tuple[Tensor, Tensor]:
