@@ -60,10 +60,11 @@ def row(model: Any, kind: str, files: list[Path]) -> tuple[str, ...]:
     from sdtui.diffusion.device import give_memory_back
     from sdtui.diffusion.lora import LoraPatcher, LoraUse
 
-    give_memory_back()
     patcher = LoraPatcher(model)
     first, second = (LoraUse(path.stem, path, 0.8, 0.8) for path in files)
-    own, before = checksum(model), own_memory_mb()
+    own = checksum(model)
+    give_memory_back()
+    before = own_memory_mb()
     put_in = timed(lambda: patcher.apply([first]))
     taken = own_memory_mb() - before
     again = timed(lambda: patcher.apply([first]))

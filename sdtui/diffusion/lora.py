@@ -17,7 +17,7 @@ from sdtui.formats.lora_keys import UNET, Modules, Target
 from sdtui.library.stamp import Stamp
 
 from .deltas import Misfit, bias_delta, delta
-from .device import give_memory_back
+from .device import trim_heap
 from .load import Model
 from .lora_file import LoraError, LoraFile, LoraUse, Match, open_lora
 
@@ -67,7 +67,7 @@ class LoraPatcher:
         self.restore()
         self._matches = [file.match(self._known(), self._model) for file in files]
         self._merge(files, told)
-        give_memory_back()  # the heap is full of holes now: as much again as the fresh weights
+        trim_heap()
         for file in files:
             self.embeddings |= file.embeddings
         self._applied = applied
@@ -85,7 +85,7 @@ class LoraPatcher:
             parameter.data = self._own[target, name].to(parameter.device)
         self._changed, self._applied, self._matches, self.embeddings = [], (), [], {}
         if changed:
-            give_memory_back()
+            trim_heap()
 
     def _known(self) -> Modules:
         if self._modules is None:
