@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from screenshots.terminal import Terminal
@@ -60,6 +62,11 @@ def open_terminal(program: Program) -> Iterator[Open]:
     yield open_one
     for terminal in opened:
         terminal.close()
+    # What hangs up saves its settings: it must not do so in the next test.
+    command = ["-m", "sdtui", "--home", str(program.home)]
+    while any(process.info["cmdline"] and process.info["cmdline"][1:] == command
+              for process in psutil.process_iter(["cmdline"])):  # fmt: skip
+        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -71,7 +78,7 @@ def small(places: Places) -> Places:
 @pytest.fixture
 def long(places: Places) -> Places:
     """The last settings were a picture of many steps."""
-    return remember(places, steps=60)
+    return remember(places, steps=100)
 
 
 def remember(places: Places, **values: object) -> Places:

@@ -66,7 +66,7 @@ def test_a_closed_terminal_loses_nothing_and_the_next_one_shows_it(
     terminal.wait_for("Prompt")
     terminal.type("1girl, green hair")
     terminal.keys("C-j")
-    terminal.wait_for(r"\d+/60")
+    terminal.wait_for(r"\d+/100")
     (job,) = running(program)
     terminal.close()  # the line drops: every process on it gets SIGHUP
     ended = program.job_ended(job)
@@ -88,7 +88,7 @@ def test_a_second_terminal_sees_the_same_job_and_may_cancel_it(
     one.type("1girl")
     one.keys("C-j")
     for terminal in (one, two):
-        terminal.wait_for(r"\d+/60")
+        terminal.wait_for(r"\d+/100")
     two.keys("C-g")
     eventually(lambda: not running(program), "it was not cancelled")
     two.keys("F7")
@@ -122,7 +122,7 @@ def test_a_busy_program_asks_and_goes_on_without_the_terminal(
     terminal.wait_for("Prompt")
     terminal.type("1girl")
     terminal.keys("C-j")
-    terminal.wait_for(r"\d+/60")
+    terminal.wait_for(r"\d+/100")
     terminal.keys("C-q")
     terminal.wait_for("leave it working")
     (job,) = running(program)

@@ -151,3 +151,5 @@ async def sitting(
         if attached:
             await me.until(lambda: app.state.link == "attached")
         yield me
+        # A backend that is still starting could not be found and ended after the test.
+        await me.until(lambda: app._exit or app.state.link != "starting")
