@@ -10,7 +10,7 @@ from tests.tui.sitting import Sitting, sitting
 
 INFOTEXT = (
     "a [red] cat, (masterpiece:1.2)\nNegative prompt: dog\n"
-    "Steps: 31, Sampler: Euler a, Schedule type: Karras, CFG scale: 5.5, Seed: 42, Size: 64x128, "
+    "Steps: 31, Sampler: Euler a, Schedule type: Karras, CFG scale: 5.5, Seed: 42, Size: 72x136, "
     "Model hash: 0123456789, Model: not-here, Clip skip: 2, RNG: CPU"
 )
 PROMPT_ONLY = "a photo of stairs, Steps: of stone, and a cat"
@@ -32,7 +32,7 @@ async def test_pasted_settings_are_shown_as_a_diff_and_applied_by_enter(house: H
         await paste(me, INFOTEXT)
         shown = rows(me)
         assert shown["Steps"].endswith("20 → 31") and shown["Seed"].endswith("→ 42")
-        assert shown["Sampler"].endswith("→ Euler a") and shown["Height"].endswith("→ 128 px")
+        assert shown["Sampler"].endswith("→ Euler a") and shown["Height"].endswith("→ 136 px")
         assert "Checkpoint" not in shown
         assert "not-here" in me.screen_text(), "a model that is missing is named"
         assert me.value("steps") == 20
@@ -42,7 +42,7 @@ async def test_pasted_settings_are_shown_as_a_diff_and_applied_by_enter(house: H
         assert values["prompt"] == "a [red] cat, (masterpiece:1.2)"
         assert values["negative_prompt"] == "dog"
         assert (values["steps"], values["cfg_scale"], values["seed"]) == (31, 5.5, 42)
-        assert (values["width"], values["height"], values["schedule"]) == (64, 128, "Karras")
+        assert (values["width"], values["height"], values["schedule"]) == (72, 136, "Karras")
         assert (values["clip_skip"], values["random_source"]) == (2, "CPU")
         assert values["checkpoint"] == checkpoint
         assert me.source("steps") == "you"
