@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from diffusers import DDPMScheduler, StableDiffusionPipeline
 from harness import machine
-from peft import LoraConfig
+from peft import LoraConfig, inject_adapter_in_model
 from PIL import Image
 
 from sdtui.demo import captions, dataset, judge, maid_dir, model_dir
@@ -46,7 +46,7 @@ def train(pipeline: StableDiffusionPipeline, rank: int, rate: float, seconds: fl
         latents = pipeline.vae.encode(pixels).latent_dist.mean * pipeline.vae.config.scaling_factor
     for module, targets in ((unet, ATTENTION), (tower, TOWER)):
         module.requires_grad_(False)
-        module.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=targets))
+        inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=targets), module)
     adapted = [p for module in (unet, tower) for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(adapted, rate, fused=True)
     alphas = DDPMScheduler.from_config(pipeline.scheduler.config).alphas_cumprod
