@@ -93,7 +93,8 @@ def generate(studio: Studio) -> Image.Image:
 def sharpening(studio: Studio) -> Image.Image:
     """While a picture is made, others waiting."""
     with studio.open(USUAL) as terminal:
-        studio.run("generate", PROMPT, "--detach", "--set", "steps=150", "--set", "seed=3")
+        studio.run("generate", PROMPT, "--detach", "--set", "steps=150", "--set", "seed=3",
+                   "-n", "9")  # fmt: skip
         studio.run("generate", MAID.format(hair="white", eyes="blue"), "--detach")
         try:
             terminal.wait_for(r"[5-7]\d/150")
@@ -113,7 +114,8 @@ def preset(studio: Studio) -> Image.Image:
 def queue(studio: Studio) -> Image.Image:
     """Jobs that run, wait and have ended."""
     with studio.open(USUAL) as terminal:
-        studio.run("generate", PROMPT, "--detach", "--set", "steps=150", "--set", "seed=4")
+        studio.run("generate", PROMPT, "--detach", "--set", "steps=150", "--set", "seed=4",
+                   "-n", "9")  # fmt: skip
         for hair in ("white", "orange", "silver"):
             studio.run("generate", MAID.format(hair=hair, eyes="blue"), "--detach")
         try:
