@@ -97,6 +97,8 @@ def build_parser() -> argparse.ArgumentParser:
     one.add_argument("--json", action="store_true")
     one = add("stop", "End the backend; the job in work is marked and can be retried.")
     one.add_argument("--after-job", action="store_true", help="let the running job end first")
+    one = add("cancel", "Cancel a job of the queue, or all of them.")
+    one.add_argument("job", metavar="JOB", help="its number (sdtui status), or “all”")
     one = add("doctor", "Look at Python, torch, the GPU, the terminal, tmux, folders and disk.")
     one.add_argument("--json", action="store_true")
     return parser
@@ -104,8 +106,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 MODULES = {
     None: "start", "generate": "generate", "info": "look", "params": "look", "show": "show",
-    "presets": "presets", "status": "manage", "stop": "manage", "doctor": "doctor",
-    "models": "models", "trust": "models",
+    "presets": "presets", "status": "manage", "stop": "manage", "cancel": "manage",
+    "doctor": "doctor", "models": "models", "trust": "models",
 }  # fmt: skip
 PLAIN = str.maketrans("“”‘’…–—×·→", "\"\"''.--x.>")
 """For terminals that cannot show them."""

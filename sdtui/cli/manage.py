@@ -1,4 +1,4 @@
-"""`sdtui status` and `sdtui stop`."""
+"""`sdtui status`, `sdtui cancel` and `sdtui stop`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sdtui.backend.client import Client
 from sdtui.backend.starter import running_backend, stop_backend
 from sdtui.library.places import Places, find_places
 
-from . import DONE, FAILED, print_json, printable, say_error
+from . import DONE, FAILED, USAGE, UsageProblem, print_json, printable, say_error
 
 WAIT_S = 15.0
 GIB = 1 << 30
@@ -23,6 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
     places = find_places(arguments.home)
     if arguments.command == "status":
         return _status(arguments, places)
+    if arguments.command == "cancel":
+        return _cancel(arguments, places)
     return _stop(arguments, places)
 
 
@@ -84,6 +86,18 @@ def _stop(arguments: argparse.Namespace, places: Places) -> int:
     if not stop_backend(places):
         return say_error(f"backend {pid} did not end; end it with: kill -9 {pid}", FAILED)
     print(f"backend {pid} has ended")
+    return DONE
+
+
+def _cancel(arguments: argparse.Namespace, places: Places) -> int:
+    everything = arguments.job == "all"
+    if not everything and not arguments.job.isdecimal():
+        raise UsageProblem(f"cancel {arguments.job}: give a job's number (sdtui status) or “all”")
+    if running_backend(places) is None:
+        return say_error(f"no backend runs for {places.home}, so nothing is being made", USAGE)
+    command = p.CancelAll() if everything else p.Cancel(job=int(arguments.job))
+    asyncio.run(_tell(places, command))
+    print("every job is cancelled" if everything else f"job {arguments.job} is cancelled")
     return DONE
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sdtui.backend import protocol as p
 from sdtui.library import presets
+from sdtui.params.layers import EDIT
 
 from . import clipboard, importing
 from .themes import DARK, LIGHT
@@ -45,7 +46,8 @@ class Actions:
         if running is None:
             self._app.notify("Nothing is being made")
         else:
-            self._app.send(p.Cancel(job=running.job))
+            text = f"Job {running.job} is cancelled; finished pictures stay"
+            self._app.send(p.Cancel(job=running.job), lambda: self._app.notify(text))
 
     def action_cancel_all(self) -> None:
         self._app.send(p.CancelAll())
@@ -90,6 +92,8 @@ class Actions:
         text = text_of(path)
         if app._driver is not None:
             app._driver.write(clipboard.osc52(text, tmux=app.abilities.tmux))
+        if app.abilities.tmux:
+            app.run_worker(lambda: clipboard.to_tmux(text), thread=True, group="clipboard")
         app.notify(f"{text}", title=f"Copied {what}", markup=False)
 
     # ------------------------------------------------------------ settings
@@ -145,9 +149,10 @@ class Actions:
         from .dialogs.save_preset import SavePreset
 
         app = self._app
+        settings = app.settings
         values = {
-            name: value for name, value in app.settings.differs_from_default().items()
-            if name not in NOT_IN_A_PRESET
+            name: value for name, value in settings.values().items()
+            if name not in NOT_IN_A_PRESET and settings.source(name).startswith((EDIT, "preset "))
         }  # fmt: skip
 
         def saved(name: str | None) -> None:
@@ -228,7 +233,7 @@ class Actions:
 
         def answer(key: str | None) -> None:
             if key == "l":
-                app.exit()
+                app.exit(message="Work goes on: sdtui shows it again, sdtui stop ends it.")
             elif key == "s":
                 app.action_stop_and_leave()
 

@@ -48,13 +48,20 @@ def phase(progress: Progress) -> str:
             "decoding": "decoding", "saving": "saving"}[progress.phase]  # fmt: skip
 
 
+def speed(steps_per_s: float) -> str:
+    """“12.3 it/s”, “ 2.5 s/it” when a step takes more than a second."""
+    if 0 < steps_per_s < 1:
+        return f"{1 / steps_per_s:5.1f} s/it"
+    return f"{steps_per_s:5.1f} it/s"
+
+
 def job_parts(job: JobView, width: int) -> list[tuple[str, str]]:
     """A running job in one row of at most `width` cells: what is dropped first stands last."""
     progress = job.progress
     if progress.phase not in ("sampling", "decoding") or not progress.steps:
         return [("▶ ", "key"), (phase(progress), "")]
     share = min(1.0, progress.step / progress.steps)
-    texts = [f"{progress.step:>3}/{progress.steps}", f"{progress.steps_per_s:5.1f} it/s"]
+    texts = [f"{progress.step:>3}/{progress.steps}", speed(progress.steps_per_s)]
     if progress.eta_s is not None:
         texts.append(f"{seconds(progress.eta_s)} left".rjust(10))
     if progress.images > 1:

@@ -185,6 +185,10 @@ def test_status_and_stop(scripted: Program) -> None:
     scripted.json("generate", "steps=1")
     told = scripted("status").stdout
     assert "demo (sd15, float32)" in told and "0 running, 0 waiting" in told
+    assert "give a job's number" in scripted("cancel", "x").stderr
+    assert scripted("cancel", "99").returncode == 2
+    job = scripted("generate", "step_s=1", "-n", "99", "--detach").stdout.strip()
+    assert scripted("cancel", job).stdout == f"job {job} is cancelled\n"
     scripted("generate", "step_s=1 \x1b]0;evil\x07", "-n", "99", "--detach")
     told = scripted("status").stdout
     assert "1 running" in told and "evil" in told and "\x1b" not in told

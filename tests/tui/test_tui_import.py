@@ -49,6 +49,32 @@ async def test_pasted_settings_are_shown_as_a_diff_and_applied_by_enter(house: H
         assert "a [red] cat" in me.screen_text()
 
 
+@pytest.mark.parametrize("line_end", ["\r", "\r\n"])
+async def test_line_ends_as_terminals_send_them(house: House, line_end: str) -> None:
+    async with sitting(house) as me:
+        await paste(me, INFOTEXT.replace("\n", line_end))
+        assert rows(me)["Negative prompt"].endswith("→ dog")
+
+
+async def test_what_is_pasted_outside_the_editors_goes_into_the_prompt(house: House) -> None:
+    async with sitting(house) as me:
+        await me.press("escape")
+        await me.paste("a cat")
+        await me.until(lambda: me.value("prompt") == "a cat")
+
+
+async def test_without_an_editor_the_prompt_stays(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    for name in ("EDITOR", "VISUAL"):
+        monkeypatch.delenv(name, raising=False)
+    async with sitting(house) as me:
+        await me.press(*"cat", "ctrl+e")
+        await me.until(lambda: "No editor" in me.screen_text())
+        assert me.value("prompt") == "cat"
+
+
 async def test_settings_may_be_taken_as_text_or_not_at_all(house: House) -> None:
     async with sitting(house) as me:
         await me.press(*"x ")

@@ -49,11 +49,12 @@ class SavePreset(Dialog[str]):
                 yield Input(placeholder="1-9", id="digit", compact=True, max_length=1,
                             restrict=r"[1-9]?")  # fmt: skip
             yield Static(
-                "\n".join(lines) or "Everything has its default: there is nothing to save.",
+                ("\n".join(lines) or "Nothing was set by you or a preset yet.")
+                + "\n\nPrompt, seed and checkpoint are no part of it.",
                 id="values", markup=False,
             )  # fmt: skip
             yield Static(id="problem", markup=False)
-            yield Static(keys(("Enter", "save"), ("Esc", "do not")), classes="keys")
+            yield Static(keys(("Enter", "save"), ("Esc", "do not save")), classes="keys")
 
     def on_input_changed(self) -> None:
         self._replace = False

@@ -7,9 +7,9 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.events import DescendantBlur, DescendantFocus
+from textual.events import DescendantBlur, DescendantFocus, Paste
 from textual.widget import Widget
-from textual.widgets import TextArea
+from textual.widgets import Input, TextArea
 
 from sdtui.params.layers import Settings
 from sdtui.tui import importing
@@ -186,6 +186,14 @@ class GenerateScreen(Workspace):
     def on_infotext_pasted(self, event: InfotextPasted) -> None:
         event.stop()
         importing.offer(self.sdtui, event.text, pasted_into=event.into)
+
+    def on_paste(self, event: Paste) -> None:
+        """What is pasted outside the editors goes into the prompt."""
+        if not isinstance(self.focused, PromptEditor | Input):
+            event.stop()
+            editor = self.query_one("#prompt", PromptEditor)
+            editor.focus()
+            editor.post_message(Paste(event.text))
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         name = event.text_area.id or ""

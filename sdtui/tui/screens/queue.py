@@ -30,7 +30,7 @@ class JobList(OptionList):
         Binding("k", "cursor_up", show=False),
         Binding("c,delete", "screen.cancel", "Cancel"),
         Binding("r", "screen.retry", "Make again"),
-        Binding("K,shift+up", "screen.move(-1)", "Sooner", show=False),
+        Binding("K,shift+up", "screen.move(-1)", "Move", tooltip="Sooner", key_display="K J"),
         Binding("J,shift+down", "screen.move(1)", "Later", show=False),
         Binding("p", "app.pause", "Pause/go on"),
         Binding("X", "app.cancel_all", "Cancel all", show=False),
@@ -123,7 +123,10 @@ def line(job: p.JobView) -> str:
         progress = job.progress
         where = f"  {progress.step}/{progress.steps}" if progress.steps else ""
     made = f"  {len(job.images)} pictures" if len(job.images) > 1 else ""
-    return f"{words.MARKS[job.state]} {job.job:>4}  {job.title or '(no prompt)'}{made}{where}"
+    size = "{width}x{height}".format(**{"width": "?", "height": "?", **job.params})
+    about = f"{size:>9} {job.params.get('steps', '?'):>3} steps"
+    title = job.title or "(no prompt)"
+    return f"{words.MARKS[job.state]} {job.job:>4} {about}{made}{where}  {title}"
 
 
 def details(job: p.JobView) -> str:

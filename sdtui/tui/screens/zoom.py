@@ -40,8 +40,8 @@ class Zoom(ModalScreen[str | None]):
         at = self._pictures.index(self.path) + 1 if self.path in self._pictures else 1
         self.query_one(Picture).show(self.path)
         self.query_one(Line).put(
+            ("Esc back   ↑↓ newer, older   y copy path   ", "dim"),
             (f"{at}/{len(self._pictures)} ", "key"), (self.path, ""),
-            ("   ↑↓ newer, older   y copy path   Esc back", "dim"),
         )  # fmt: skip
 
     def action_go(self, by: int) -> None:

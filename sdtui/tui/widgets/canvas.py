@@ -22,11 +22,11 @@ class Caption(Line, can_focus=True):
     )
     DEFAULT_CSS = """
     Caption { height: 1; color: $text-muted; }
-    Caption:focus { color: $foreground; background: $panel; }
+    Caption:focus { color: $accent; background: $panel; }
     """
     BINDINGS = [
-        Binding("down,j,right,l", "older(1)", "Others", key_display="↑↓"),
-        Binding("up,k,left,h", "older(-1)", "Newer", show=False),
+        Binding("down,j,right,l", "older(1)", "Others", tooltip="Older picture", key_display="↑↓"),
+        Binding("up,k,left,h", "older(-1)", "Newer picture", show=False),
         Binding("escape", "newest", "Newest", show=False),
         Binding("enter,z", "app.zoom", "Large", key_display="⏎"),
         Binding("i", "app.use_settings", "Its settings"),
@@ -48,7 +48,7 @@ class Caption(Line, can_focus=True):
         at = ""
         if self.chosen is not None:
             at = f"{self._pictures.index(self.chosen) + 1}/{len(self._pictures)} "
-        self.put((" " + at, "key"), (text, ""))
+        self.put((" " + at, "key"), (text or "no picture yet", ""))
 
     def choose(self, path: str | None) -> None:
         """Look at this picture; None = at what is made now."""

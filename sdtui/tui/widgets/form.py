@@ -40,12 +40,13 @@ class Rows(QuietFocus, LineWidget, ScrollView, can_focus=True):
     Rows { height: 1fr; scrollbar-size-vertical: 1; background: transparent; }
     """
     BINDINGS = [
-        Binding("up,k", "move(-1)", "Field", show=False),
-        Binding("down,j", "move(1)", "Field", show=False),
+        Binding("up,k", "move(-1)", "Field above", show=False),
+        Binding("down,j", "move(1)", "Field below", show=False),
         Binding("home", "move(-99)", "First field", show=False),
         Binding("end", "move(99)", "Last field", show=False),
-        Binding("right,l,plus", "step(1)", "Change", key_display="←→"),
-        Binding("left,h,minus", "step(-1)", "Less", key_display="←", show=False),
+        Binding("right,l,plus", "step(1)", "Change", tooltip="More, or the next choice",
+                key_display="←→"),
+        Binding("left,h,minus", "step(-1)", "Less, or the choice before", show=False),
         Binding("shift+right,pageup,L", "step(1, True)", "Much more", show=False),
         Binding("shift+left,pagedown,H", "step(-1, True)", "Much less", show=False),
         Binding("enter", "type", "Type", key_display="⏎"),

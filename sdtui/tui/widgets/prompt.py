@@ -31,6 +31,11 @@ def is_settings(text: str) -> bool:
     return "Steps" in infotext.parse(text).params
 
 
+def with_newlines(text: str) -> str:
+    """Terminals send the line breaks of what is pasted as carriage returns."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def cleaned(text: str) -> str:
     """Text as an editor may hold it: nothing that a terminal would obey."""
     return "\n".join(printable(line) for line in text.expandtabs(1).splitlines())
@@ -113,14 +118,13 @@ class PromptEditor(TextArea):
         self.selection = Selection(*places)
 
     async def _on_paste(self, event: events.Paste) -> None:
-        if is_settings(event.text):
-            event.prevent_default()
-            event.stop()
-            self.post_message(InfotextPasted(event.text, self.id or ""))
+        event.prevent_default()
+        event.stop()
+        text = with_newlines(event.text)
+        if is_settings(text):
+            self.post_message(InfotextPasted(text, self.id or ""))
         else:
-            await super()._on_paste(events.Paste(cleaned(event.text)))
-            event.prevent_default()
-            event.stop()
+            await super()._on_paste(events.Paste(cleaned(text)))
 
     def action_paste(self) -> None:
         if is_settings(self.app.clipboard):

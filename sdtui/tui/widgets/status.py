@@ -17,7 +17,8 @@ class TopBar(Line):
         """`screens`: (key, name) of each; `here` is the one that is shown."""
         parts: list[Part] = [(" sdtui ", "title")]
         for key, name in screens:
-            count = f" {len(state.waiting)}" if name == "Queue" and state.waiting else ""
+            jobs = len(state.waiting) + (state.running is not None)
+            count = f" {jobs}" if name == "Queue" and jobs else ""
             parts.append((f"  {key} ", "key"))
             parts.append((name + count, "strong" if name == here else "dim"))
         self.put(*parts, ("  ", ""), _link(state))

@@ -40,7 +40,9 @@ def stepped(spec: ParamSpec, value: Any, by: int, *, big: bool, choices: list[st
 def range_of(spec: ParamSpec) -> str:
     if spec.minimum is None or spec.maximum is None:
         return ""
-    return f"{spec.minimum:g} to {spec.maximum:g}{' ' + spec.unit if spec.unit else ''}."
+    number = ".0f" if spec.kind == "int" else "g"
+    unit = f" {spec.unit}" if spec.unit else ""
+    return f"{spec.minimum:{number}} to {spec.maximum:{number}}{unit}."
 
 
 def origin(spec: ParamSpec, settings: Settings[Any]) -> str:
