@@ -71,7 +71,7 @@ async def test_without_an_editor_the_prompt_stays(
         monkeypatch.delenv(name, raising=False)
     async with sitting(house) as me:
         await me.press(*"cat", "ctrl+e")
-        await me.until(lambda: "No editor" in me.screen_text())
+        await me.until(lambda: "No editor" in me.said())
         assert me.value("prompt") == "cat"
 
 
