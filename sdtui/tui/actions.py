@@ -9,7 +9,7 @@ from sdtui.backend import protocol as p
 from sdtui.library import presets
 from sdtui.params.layers import EDIT
 
-from . import clipboard, importing
+from . import clipboard
 from .themes import DARK, LIGHT
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ class Actions:
         path = app.generate_screen.picture_in_view
         if path is None:
             return
+        from . import importing
+
         text = importing.infotext_of(app, path)
         if text:
             importing.offer(app, text, pasted_into=None)
@@ -113,6 +115,8 @@ class Actions:
     def action_use_seed(self) -> None:
         """Take the seed of the picture in view."""
         from sdtui.formats import infotext
+
+        from . import importing
 
         app = self._app
         path = app.generate_screen.picture_in_view

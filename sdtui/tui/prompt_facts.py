@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sdtui.library import catalog, loras
-from sdtui.library.model_files import CatalogError, ModelFile, models
-
 if TYPE_CHECKING:
+    from sdtui.library.model_files import ModelFile
+
     from .app import SdtuiApp
 
 LOOK_EVERY_S = 10.0
@@ -39,6 +38,8 @@ class PromptFacts:
 
     def _look(self, checkpoint: str) -> None:
         from sdtui.formats.token_counter import tokenizer_for
+        from sdtui.library import catalog
+        from sdtui.library.model_files import CatalogError, models
 
         places, tokenizer = self._app.places, self._tokenizer
         try:
@@ -60,6 +61,8 @@ class PromptFacts:
         if self._loras is None:
             return True
         if name not in self._known:
+            from sdtui.library import loras
+
             self._known[name] = loras.find(self._app.places, self._loras, name) is not None
         return self._known[name]
 

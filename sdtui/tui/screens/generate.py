@@ -12,7 +12,6 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from sdtui.params.layers import Settings
-from sdtui.tui import importing
 from sdtui.tui.messages import (
     FieldChosen,
     FormUnfolded,
@@ -185,6 +184,8 @@ class GenerateScreen(Workspace):
 
     def on_infotext_pasted(self, event: InfotextPasted) -> None:
         event.stop()
+        from sdtui.tui import importing
+
         importing.offer(self.sdtui, event.text, pasted_into=event.into)
 
     def on_paste(self, event: Paste) -> None:

@@ -10,8 +10,6 @@ from textual.binding import Binding
 from textual.widgets import TextArea
 from textual.widgets.text_area import Selection, TextAreaTheme
 
-from sdtui.formats.prompt_spans import spans
-from sdtui.formats.weight_edit import change_weight
 from sdtui.tui.messages import InfotextPasted
 from sdtui.tui.words import printable
 
@@ -91,6 +89,10 @@ class PromptEditor(TextArea):
         self._line_cache.clear()
         self._highlights.clear()
         text = self.text
+        if not text:
+            return
+        from sdtui.formats.prompt_spans import spans
+
         for span in spans(text):
             kind: str = span.kind
             if kind == "weight" and span.weight < 1:
@@ -107,6 +109,8 @@ class PromptEditor(TextArea):
 
     def action_weigh(self, steps: int) -> None:
         """Another weight for the selection or for what is under the cursor."""
+        from sdtui.formats.weight_edit import change_weight
+
         document = self.document
         ends = sorted((self.selection.start, self.selection.end))
         start, end = (document.get_index_from_location(place) for place in ends)
