@@ -17,7 +17,9 @@ from transformers import CLIPTokenizer
 from sdtui.library import atomic
 
 from . import (
+    captions,
     dataset,
+    evaluate,
     judge_stage,
     maid_dir,
     model_dir,
@@ -29,7 +31,10 @@ from . import (
 )
 from .export import export
 
-STAGES = ("draw", "maid", "judge", "text", "vae", "latents", "encoder", "decoder", "unet", "export")
+STAGES = (
+    "draw", "maid", "judge", "text", "vae", "latents", "encoder", "decoder", "unet", "export",
+    "evaluate",
+)  # fmt: skip
 DEFAULT_WORK = Path(".demo-work")
 
 
@@ -37,11 +42,11 @@ DEFAULT_WORK = Path(".demo-work")
 class Budgets:
     """CPU seconds."""
 
-    judge: float = 200
-    text: float = 120
-    vae: float = 600
-    encoder: float = 150
-    decoder: float = 1200
+    judge: float = 160
+    text: float = 110
+    vae: float = 460
+    encoder: float = 120
+    decoder: float = 1400
     unet: float = 3000
 
 
@@ -86,6 +91,12 @@ class Build:
         tower = text_stage.new_tower(self._words())
         unet_stage.averaged(self.work, unet, tower)
         export(self.target, unet, self._grown(0), tower)
+
+    def evaluate(self) -> None:
+        """Print the table of 64 prompts (bench/demo_figures.py makes the card's, of 256)."""
+        portraits = [dataset.portrait("test", index) for index in range(64)]
+        images = evaluate.draw(self.target, [captions.plain(portrait) for portrait in portraits])
+        print("\n".join(evaluate.lines(evaluate.table(portraits, images))))
 
     def _words(self) -> CLIPTokenizer:
         folder = self.work / "tokenizer"

@@ -24,7 +24,7 @@ from .draw import draw_bow, paint
 Set = Literal["train", "vae", "test", "maid"]
 BLOCK = 1000
 PLAN: dict[tuple[Set, int], int] = {
-    ("train", 128): 12, ("vae", 128): 3, ("train", 192): 2, ("train", 256): 1,
+    ("train", 128): 10, ("vae", 128): 3, ("train", 192): 2, ("train", 256): 1,
 }  # fmt: skip
 """How many blocks of which set, at how many pixels. Larger pictures show one head drawn larger."""
 

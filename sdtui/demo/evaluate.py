@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
+import torch
 from PIL import Image
 
 from . import judge as judges
@@ -56,6 +58,21 @@ def table(portraits: list[Portrait], images: list[Image.Image]) -> list[Row]:
                         GOALS.get(name)))  # fmt: skip
     one = 100 * sum(words["heads"] == "one" for words in seen) / len(seen)
     return [*rows, Row("one head", one, one, None, 95)]
+
+
+def draw(model: Path, prompts: list[str]) -> list[Image.Image]:
+    """One picture for each prompt by diffusers' own pipeline: 20 steps, CFG 4, 128 px."""
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(model, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    images: list[Image.Image] = []
+    for start in range(0, len(prompts), 8):
+        part = prompts[start : start + 8]
+        seeds = [torch.Generator().manual_seed(start + number) for number in range(len(part))]
+        images += pipeline(part, num_inference_steps=20, guidance_scale=4.0, width=128, height=128,
+                           generator=seeds).images  # fmt: skip
+    return images
 
 
 def lines(rows: list[Row]) -> list[str]:
