@@ -65,8 +65,8 @@ class KeysInOrder(App[None]):
 
     def _arrive(self, number: int) -> None:
         """The key is through (or out of patience): go on as soon as the screen can take another."""
-        if number != self._key_number or not self._key_on_its_way:
-            return
+        if number != self._key_number or not self._key_on_its_way or not self.screen_stack:
+            return  # told already, or the program has ended
         loop = asyncio.get_running_loop()
         patience = self._patience
         if patience is not None and loop.time() < patience.when() and not self._screen_ready():
