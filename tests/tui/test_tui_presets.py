@@ -91,7 +91,8 @@ async def test_the_present_settings_become_a_preset_on_a_digit(house: House) -> 
         await me.press("right", "right")
         await me.press("ctrl+s")
         assert me.dialog == "SavePreset"
-        assert "Steps: 22" in me.screen_text() and "Prompt:" not in me.screen_text().split("Name")[1]
+        dialog = me.screen_text().split("Name")[1]
+        assert "Steps: 22" in dialog and "Prompt:" not in dialog
         await me.press("enter")
         assert "needs a name" in me.screen_text()
         await me.press(*"My [b]way", "tab", "x", "9", "enter")
