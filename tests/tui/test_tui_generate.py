@@ -35,6 +35,7 @@ async def test_the_picture_sharpens_then_the_saved_one_stays(house: House, tmp_p
         job = await me.make(f"previews=1 steps=3 wait={gate}")
         await me.until(lambda: me.state.jobs[job.job].progress.step == 3)
         await me.until(lambda: (me.state.running and me.state.running.preview))
+        await me.until(lambda: "unfinished" in me.screen_text())
         picture = await me.drawn()
         assert picture.path == str(house.places.previews / f"{job.job}.png")
         assert picture.painting is not None and picture.painting.strips
@@ -43,9 +44,9 @@ async def test_the_picture_sharpens_then_the_saved_one_stays(house: House, tmp_p
 
         gate.touch()
         ended = await me.ended(job)
+        await me.until(lambda: "unfinished" not in me.screen_text())
         picture = await me.drawn()
         assert picture.path == ended.images[0].path
-        assert "unfinished" not in me.screen_text()
         assert Path(ended.images[0].path).name in me.screen_text()
 
 

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -289,7 +289,8 @@ class Painter:
             client = await asyncio.to_thread(tmux.ask)
             if client is None:
                 continue
-            if before is None or (client.pid, client.termtype) != (before.pid, before.termtype):
+            # Its abilities arrive one by one: the name may be known before the colours are.
+            if before is None or _same_ways(client, before) != before:
                 if client.pid:
                     self.abilities = found.read_tmux(client, cell=self.abilities.cell_px)
                     self.mode = self.abilities.mode(self._choice)
@@ -300,3 +301,8 @@ class Painter:
                 seen_s = time.monotonic()
             if client.pid:
                 before = client
+
+
+def _same_ways(client: tmux.Client, before: tmux.Client) -> tmux.Client:
+    """`client` without what changes while the terminal stays the same."""
+    return replace(client, visible=before.visible, passthrough=before.passthrough)

@@ -58,6 +58,9 @@ def wrapped(parts: list[Part], width: int) -> list[list[Part]]:
                 rows.append([])
                 used = 0
             lead = " " if used else ""
-            rows[-1].append((lead + word, kind))
+            if rows[-1] and rows[-1][-1][1] == kind:  # one stretch: a change of style costs bytes
+                rows[-1][-1] = (rows[-1][-1][0] + lead + word, kind)
+            else:
+                rows[-1].append((lead + word, kind))
             used += len(lead) + length
     return rows
